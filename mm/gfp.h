@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gfp.h - request masks and what each bit grants. (specification, section 5)
+ */
+#ifndef MM_GFP_H
+#define MM_GFP_H
+
+#include <stdint.h>
+
+typedef uint32_t gfp_t;
+
+#define __GFP_DMA 0x01u
+#define __GFP_HIGHMEM 0x02u
+#define __GFP_DMA32 0x04u
+#define __GFP_WAIT 0x10u
+#define __GFP_HIGH 0x20u
+#define __GFP_IO 0x40u
+#define __GFP_FS 0x80u
+#define __GFP_COLD 0x100u
+#define __GFP_NOWARN 0x200u
+#define __GFP_REPEAT 0x400u
+#define __GFP_NOFAIL 0x800u
+#define __GFP_NORETRY 0x1000u
+#define __GFP_COMP 0x4000u
+#define __GFP_ZERO 0x8000u
+#define __GFP_NOMEMALLOC 0x10000u
+#define __GFP_HARDWALL 0x20000u
+#define __GFP_THISNODE 0x40000u
+#define __GFP_RECLAIMABLE 0x80000u
+#define __GFP_MOVABLE 0x100000u
+
+#define GFP_ATOMIC __GFP_HIGH
+#define GFP_NOWAIT 0u
+#define GFP_NOIO __GFP_WAIT
+#define GFP_NOFS (__GFP_WAIT | __GFP_IO)
+#define GFP_KERNEL (__GFP_WAIT | __GFP_IO | __GFP_FS)
+#define GFP_TEMPORARY (GFP_KERNEL | __GFP_RECLAIMABLE)
+#define GFP_USER (GFP_KERNEL | __GFP_HARDWALL)
+#define GFP_HIGHUSER (GFP_USER | __GFP_HIGHMEM)
+#define GFP_HIGHUSER_MOVABLE (GFP_HIGHUSER | __GFP_MOVABLE)
+#define GFP_THISNODE (__GFP_THISNODE | __GFP_NOWARN | __GFP_NORETRY)
+
+enum alloc_flags {
+    ALLOC_NO_WATERMARKS = 0x01,
+    ALLOC_WMARK_MIN = 0x02,
+    ALLOC_WMARK_LOW = 0x04,
+    ALLOC_WMARK_HIGH = 0x08,
+    ALLOC_HARDER = 0x10,
+    ALLOC_HIGH = 0x20,
+    ALLOC_CPUSET = 0x40,
+};
+
+struct machine;
+/* The highest zone type that a request may use. */
+unsigned gfp_zone(const struct machine *m, gfp_t gfp);
+/* UNMOVABLE, RECLAIMABLE or MOVABLE; UNMOVABLE while grouping is off. */
+unsigned gfp_migratetype(const struct machine *m, gfp_t gfp);
+
+#endif

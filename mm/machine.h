@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - one memory manager: its nodes, tunables, address spaces, swap areas, and the platform it runs on.
+ *
+ * There are no globals: two machines in one process never meet. All memory of a machine (this struct, nodes, per-CPU
+ * data, descriptors) lies in the boot memory that the host hands to machine_boot().
+ */
+#ifndef MM_MACHINE_H
+#define MM_MACHINE_H
+
+#include "mm/lock.h"
+#include "mm/page.h"
+#include "mm/platform.h"
+#include "mm/vmstat.h"
+#include "mm/zone.h"
+
+#define MAX_NUMNODES 8
+#define MAX_MMS 64
+#define MAX_SWAPFILES 32
+
+/* A range of frames that exist. Ranges are given in ascending order and do not overlap; what is between is a hole. */
+struct memory_range {
+    uint32_t start_pfn;
+    uint32_t nr_pages;
+    uint8_t node;
+    uint8_t zone_type; /* enum zone_type */
+};
+
+struct memory_map {
+    const struct memory_range *ranges;
+    unsigned nr_ranges;
+    unsigned nr_cpus;
+    unsigned nr_nodes;
+    const uint8_t *cpu_node;            /* [nr_cpus]; NULL: all on node 0 */
+    const uint8_t *node_distance;       /* [nr_nodes * nr_nodes]; NULL: 10 at home, 20 elsewhere */
+    void *arena;                        /* page_address() of pfn 0 (a frame's bytes for the core's own use) */
+};
+
+enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section 0 */
+
+/* Section 17. Set them through machine_tune(), which checks ranges, except before the machine is in use. */
+struct tunables {
+    unsigned min_free_kbytes;
+    unsigned lowmem_reserve_ratio[MAX_NR_ZONES];
+    unsigned swappiness;      /* 0..100 */
+    unsigned page_cluster;    /* slots read ahead: 2^page_cluster */
+    unsigned percpu_pagelist_fraction;
+    unsigned panic_on_oom;
+    unsigned oom_kill_allocating_task;
+    enum reclaim_scope reclaim_scope;
+    bool source_progress; /* try_to_free_pages as in the 2.6.24 source: 0 unless >= 32 or still scannable */
+    /* Beyond 2.6.24, each off (0) by default: */
+    unsigned inactive_percent;   /* deactivate only while the inactive list is under this share of both lists */
+    unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
+    unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
+    unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
+};
+
+struct per_cpu;
+struct swap_info;
+struct swap_cache;
+
+struct machine {
+    const struct platform *platform; /* (C) */
+    struct memory_map map;           /* (C) */
+    struct page *mem_map;            /* (C) descriptor of pfn start_pfn */
+    uint32_t start_pfn, end_pfn;     /* (C) */
+    unsigned nr_cpus, nr_nodes;      /* (C) */
+    struct pglist_data *nodes[MAX_NUMNODES]; /* (C) */
+    struct per_cpu *per_cpu;         /* (C) [nr_cpus]; vm events, pagevecs */
+    struct tunables tune;
+
+    unsigned long vm_total_pages;    /* (C) */
+    unsigned long totalreserve_pages;
+    bool mobility_grouping;
+    _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
+
+    struct lock oom_lock;            /* zone flags of a whole zonelist */
+
+    struct lock swap_lock;           /* guards the swap areas */
+    struct swap_info *swap_areas;    /* [MAX_SWAPFILES] */
+    struct swap_cache *swap_cache;
+    long nr_swap_pages, total_swap_pages; /* under swap_lock; read without it as a hint */
+    int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
+
+    struct mm *mms[MAX_MMS];         /* mapping id - 1 -> address space */
+};
+
+/* Bytes of boot memory that a machine with this map needs. */
+size_t machine_boot_bytes(const struct memory_map *map);
+/*
+ * Builds a machine in boot (page-aligned, zeroed, machine_boot_bytes() long, not part of any range). All frames of the
+ * map start free and MOVABLE; zonelists, watermarks, per-CPU lists are set up. NULL if the map makes no sense.
+ */
+struct machine *machine_boot(const struct platform *platform, const struct memory_map *map, void *boot);
+
+static inline struct page *pfn_to_page(const struct machine *m, uint32_t pfn) {
+    return &m->mem_map[pfn - m->start_pfn];
+}
+static inline uint32_t page_to_pfn(const struct machine *m, const struct page *page) {
+    return m->start_pfn + (uint32_t)(page - m->mem_map);
+}
+static inline void *page_address(const struct machine *m, const struct page *page) {
+    return (char *)m->map.arena + ((size_t)page_to_pfn(m, page) << PAGE_SHIFT);
+}
+static inline struct page *virt_to_page(const struct machine *m, const void *address) {
+    return pfn_to_page(m, (uint32_t)(((uintptr_t)address - (uintptr_t)m->map.arena) >> PAGE_SHIFT));
+}
+/* False for holes and beyond the ends. */
+bool pfn_valid(const struct machine *m, uint32_t pfn);
+struct zone *page_zone(const struct machine *m, const struct page *page);
+
+static inline struct task *mm_current(const struct machine *m) {
+    return m->platform->current(m->platform->host);
+}
+static inline unsigned mm_cpu(const struct machine *m) {
+    return m->platform->cpu(m->platform->host);
+}
+
+#define MM_ASSERT(m, what)                                                                                        \
+    do {                                                                                                          \
+        if (__builtin_expect(!(what), 0))                                                                         \
+            (m)->platform->assert_failed((m)->platform->host, __FILE__, __LINE__, #what);                         \
+    } while (0)
+#ifdef MM_DEBUG
+#define MM_DEBUG_ASSERT(m, what) MM_ASSERT(m, what)
+#else
+#define MM_DEBUG_ASSERT(m, what) ((void)sizeof(what))
+#endif
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * platform.h - the contract between the memory manager and whatever hosts it.
+ *
+ * mm/ is freestanding: it has no libc beyond mem*, no threads, no clock, no system calls. Everything it needs from
+ * outside is a call in struct platform. sim/ implements it with a virtual clock and one thread, runtime/ with a Linux
+ * process and its userfaultfd; a kernel implements it with its page tables and its scheduler.
+ *
+ * Error convention: calls return MM_OK (0) or one of enum mm_status; counts are returned where a run of pages may be
+ * done in part. Each call states the locks that the core holds around it.
+ */
+#ifndef MM_PLATFORM_H
+#define MM_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+
+struct machine;
+struct mm;
+struct page;
+
+enum mm_status {
+    MM_OK = 0,
+    MM_NOMEM,     /* no frame, no swap slot, no address space */
+    MM_BUSY,      /* cannot be done now: pinned, under I/O, touched meanwhile */
+    MM_IO,        /* the device failed */
+    MM_INVAL,     /* the caller's arguments are wrong */
+    MM_REJECTED,  /* swap_write only: this device does not take this page; try the next one by priority */
+    MM_SUBMITTED, /* swap_write only: under way; end_swap_write() reports the result */
+    MM_FAULT,     /* no area there, or one that forbids the access */
+};
+
+/* A swap entry: type in the top 5 bits, offset (in pages) below; 0 is none. (specification, section 12.1) */
+typedef struct {
+    uint32_t val;
+} swp_entry_t;
+
+/* Task bits (specification, section 1.5). */
+enum task_flags {
+    PF_MEMALLOC = 1u << 0,  /* may use all reserves, never direct-reclaims */
+    PF_KSWAPD = 1u << 1,
+    PF_SWAPWRITE = 1u << 2, /* ignores device congestion */
+    PF_SWAPOFF = 1u << 3,
+    PF_EXITING = 1u << 4,
+    PF_LESS_THROTTLE = 1u << 5,
+    TIF_MEMDIE = 1u << 8,   /* chosen by the OOM killer */
+    TASK_REALTIME = 1u << 9,
+    TASK_IS_INIT = 1u << 10,
+    TASK_SYS_ADMIN = 1u << 11, /* CAP_SYS_ADMIN or uid/euid 0 */
+    TASK_SYS_RAWIO = 1u << 12,
+};
+
+struct reclaim_state {
+    unsigned long reclaimed_slab;
+};
+
+#define OOM_DISABLE (-17)
+
+/*
+ * A schedulable task. The host owns it and fills in the identity and accounting fields; the core changes flags and
+ * reclaim_state of the current task only, and sets TIF_MEMDIE on a victim under the OOM lock.
+ */
+struct task {
+    _Atomic uint32_t flags;              /* (A) enum task_flags */
+    struct reclaim_state *reclaim_state; /* current task only */
+    struct mm *mm;                       /* address space; NULL for a kernel thread */
+    struct task *parent;
+    uint64_t id;                         /* the host's name for it */
+    int oomkilladj;                      /* -16..15, or OOM_DISABLE */
+    int nice;
+    uint64_t cpu_time_ns;                /* user + system */
+    uint64_t start_time_ns;
+    const char *comm;
+};
+
+/* Flags of map_pages. */
+enum map_flags {
+    MAP_CLEAN = 1u << 0, /* the pages keep a copy in swap: the host may want to notice the first write */
+};
+
+struct platform {
+    void *host; /* handed back as the first argument of every call */
+
+    /* -- time and waiting. The core holds no spinning lock when it calls these. ------------------------------- */
+    uint64_t (*now_ns)(void *host);
+    /* Sleeps, uninterruptibly, for about timeout_ns. */
+    void (*sleep)(void *host, uint64_t timeout_ns);
+    /*
+     * Sleeps until a device leaves write congestion or timeout_ns has passed (section 16). A host first sends off
+     * whatever it has gathered for its devices; one with no write under way may return at once.
+     */
+    void (*congestion_wait)(void *host, uint64_t timeout_ns);
+    /* Offers the CPU to others. */
+    void (*yield)(void *host);
+
+    /* -- who and where. --------------------------------------------------------------------------------------- */
+    struct task *(*current)(void *host);
+    unsigned (*cpu)(void *host); /* 0..nr_cpus-1; may be stale at once: the per-CPU lists carry a lock each */
+    bool (*in_interrupt)(void *host);
+    /* Calls fn for every task, until it returns false. Used by the OOM killer only. */
+    void (*for_each_task)(void *host, bool (*fn)(struct task *task, void *arg), void *arg);
+
+    /* -- locks. Words change only through the inline functions of mm/lock.h. ------------------------------------ */
+    /* Blocks while *word == seen (may return early); a futex wait, a halt, or a switch of simulated tasks. */
+    void (*lock_wait)(void *host, _Atomic uint32_t *word, uint32_t seen);
+    void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all);
+    /* May be NULL. Called before a lock is taken: a simulator's chance to run somebody else; debug rank checks. */
+    void (*lock_point)(void *host);
+
+    /*
+     * -- address spaces. All with the page-table lock of the block that holds addr; a run never leaves its block
+     * (PTRS_PER_TABLE pages, 2 MiB). Address arguments are bytes, page-aligned. None of them may touch a page that
+     * could fault.
+     */
+    /* Makes nr pages from addr read as zeros and writable. Returns how many, from the first; 0 if none could be. */
+    unsigned (*map_zero)(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
+    /*
+     * Maps pages[0..nr) at addr, one after the other. Their bytes are where swap_read put them (of the same task, in
+     * the same order) or at page_address() if swap_read was not involved. Returns how many, from the first.
+     */
+    unsigned (*map_pages)(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
+                          unsigned map_flags);
+    /*
+     * Clears the accessed bit of the pages of the block at `block` whose bits are set in mask: afterwards a touch
+     * faults and so proves that the page is in use. Their bytes stay. Clears from mask the pages that could not be
+     * (pinned by I/O in flight, say): those stay mapped.
+     */
+    void (*park)(void *host, struct mm *mm, uintptr_t block, uint64_t mask[8]);
+    /* Makes a parked run accessible again. Returns how many, from the first. */
+    unsigned (*unpark)(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
+    /*
+     * The parked page at addr has a copy in swap (entry): is it still the same? A host without dirty bits compares
+     * a hash; it answers true only if the copy can be used in place of the page. The page lock is held as well.
+     */
+    bool (*parked_is_clean)(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry);
+    /* Forgets the bytes of nr pages from addr, wherever they are: a later map starts afresh. */
+    void (*zap)(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
+    /* The parked bytes at addr are no longer needed (evicted and safe in swap); may be batched. */
+    void (*discard)(void *host, struct mm *mm, uintptr_t addr);
+    /* The page at addr is lost (a read failed): a touch must raise an error, never show data. */
+    void (*poison)(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry);
+
+    /* -- swap I/O. No spinning lock held; every page is locked (PG_locked). ------------------------------------- */
+    /*
+     * Writes a page, which is parked at addr in mm, or at page_address() if mm is NULL. MM_OK: stored. MM_SUBMITTED:
+     * under way. MM_REJECTED: not for this device (incompressible, no room). MM_IO: failed; the page stays in memory.
+     */
+    enum mm_status (*swap_write)(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr);
+    /*
+     * Reads nr pages, each from its entry, all of one area. status[i] tells how each went. Returns when all are done.
+     * The bytes wait for map_pages of the same task.
+     */
+    void (*swap_read)(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
+                      enum mm_status *status);
+    /* The slot is free again: its storage may go. Under swap_lock: must not block; of the core it may call free_pages only. */
+    void (*swap_slot_free)(void *host, swp_entry_t entry);
+    /* Has this area room for another page right now? (A pool that is full, a disk that is.) Under swap_lock. */
+    bool (*swap_has_room)(void *host, unsigned type);
+
+    /* -- events. ----------------------------------------------------------------------------------------------- */
+    void (*wake_kswapd)(void *host, int node);
+    /* A frame leaves the free lists for mapped use / comes back to them. May be NULL. No lock held but the caller's. */
+    void (*frame_to_user)(void *host, uint32_t pfn);
+    /* An allocation failed for good and __GFP_NOWARN was not given (section 8, nopage). May be NULL. */
+    void (*alloc_failed)(void *host, const struct task *task, unsigned order, uint32_t gfp);
+    /* Kills the task (SIGKILL). points: its badness. memdie: it is the chosen victim, not one that shares its mm. */
+    void (*kill)(void *host, struct task *victim, unsigned long points, bool memdie);
+    /* The machine cannot go on (panic_on_oom, nobody left to kill). Does not return. */
+    void (*panic)(void *host, const char *why);
+    /* MM_ASSERT failed. Does not return. */
+    void (*assert_failed)(void *host, const char *file, int line, const char *what);
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmstat.h - counters per zone with per-CPU deltas, event counters per CPU, and the kernel's text files.
+ * (specification, sections 14 and 15)
+ */
+#ifndef MM_VMSTAT_H
+#define MM_VMSTAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct machine;
+struct zone;
+
+enum zone_stat_item {
+    NR_FREE_PAGES, NR_INACTIVE, NR_ACTIVE, NR_ANON_PAGES, NR_FILE_MAPPED, NR_FILE_PAGES, NR_FILE_DIRTY, NR_WRITEBACK,
+    NR_SLAB_RECLAIMABLE, NR_SLAB_UNRECLAIMABLE, NR_PAGETABLE, NR_UNSTABLE_NFS, NR_BOUNCE, NR_VMSCAN_WRITE,
+    NUMA_HIT, NUMA_MISS, NUMA_FOREIGN, NUMA_INTERLEAVE_HIT, NUMA_LOCAL, NUMA_OTHER,
+    NR_VM_ZONE_STAT_ITEMS
+};
+
+/* Per-zone events come in blocks of MAX_NR_ZONES (5): add the zone type. */
+enum vm_event_item {
+    PGPGIN, PGPGOUT, PSWPIN, PSWPOUT,
+    PGALLOC, PGALLOC_LAST = PGALLOC + 4,
+    PGFREE, PGACTIVATE, PGDEACTIVATE, PGFAULT, PGMAJFAULT,
+    PGREFILL, PGREFILL_LAST = PGREFILL + 4,
+    PGSTEAL, PGSTEAL_LAST = PGSTEAL + 4,
+    PGSCAN_KSWAPD, PGSCAN_KSWAPD_LAST = PGSCAN_KSWAPD + 4,
+    PGSCAN_DIRECT, PGSCAN_DIRECT_LAST = PGSCAN_DIRECT + 4,
+    PGINODESTEAL, SLABS_SCANNED, KSWAPD_STEAL, KSWAPD_INODESTEAL, PAGEOUTRUN, ALLOCSTALL, PGROTATED,
+    NR_VM_EVENT_ITEMS
+};
+
+/* Folded values (per-CPU deltas not yet published are not in them); never negative. Any thread. */
+unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item);
+unsigned long global_page_state(const struct machine *m, enum zone_stat_item item);
+unsigned long node_page_state(const struct machine *m, int node, enum zone_stat_item item);
+
+/* Changes a counter through this CPU's delta, publishing it past the threshold. Any thread. */
+void mod_zone_page_state(struct zone *zone, enum zone_stat_item item, int delta);
+void inc_zone_page_state(struct zone *zone, enum zone_stat_item item);
+void dec_zone_page_state(struct zone *zone, enum zone_stat_item item);
+/* Publishes at once: zone and global counter. */
+void zone_page_state_add(long delta, struct zone *zone, enum zone_stat_item item);
+
+void count_vm_events(struct machine *m, unsigned item, unsigned long n);
+static inline void count_vm_event(struct machine *m, unsigned item) {
+    count_vm_events(m, item, 1);
+}
+/* Sums all CPUs into ret_events[NR_VM_EVENT_ITEMS]. */
+void all_vm_events(const struct machine *m, unsigned long *ret_events);
+
+/* Publishes all deltas of all CPUs (section 14, fold). */
+void refresh_vm_stats(struct machine *m);
+
+/*
+ * Text in the kernel's formats (section 15). They write at most size bytes, NUL included, and return the length that
+ * the whole text has, as snprintf does.
+ */
+size_t buddyinfo_text(struct machine *m, char *buf, size_t size);
+size_t zoneinfo_text(struct machine *m, char *buf, size_t size);
+size_t vmstat_text(struct machine *m, char *buf, size_t size);
+size_t swaps_text(struct machine *m, char *buf, size_t size);
+
+#endif

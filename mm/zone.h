@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zone.h - nodes, zones, their flags, and zonelists. (specification, sections 1.1 to 1.3 and 2)
+ */
+#ifndef MM_ZONE_H
+#define MM_ZONE_H
+
+#include "mm/lock.h"
+#include "mm/page.h"
+#include "mm/vmstat.h"
+
+#define MAX_ORDER 11
+#define PAGE_ALLOC_COSTLY_ORDER 3
+#define DEF_PRIORITY 12
+#define SWAP_CLUSTER_MAX 32
+#define PAGEVEC_SIZE 14
+#define PAGEBLOCK_ORDER 9
+#define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
+
+enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_HIGHMEM, ZONE_MOVABLE, MAX_NR_ZONES };
+
+enum migratetype {
+    MIGRATE_UNMOVABLE,
+    MIGRATE_RECLAIMABLE,
+    MIGRATE_MOVABLE,
+    MIGRATE_RESERVE,
+    MIGRATE_ISOLATE,
+    MIGRATE_TYPES
+};
+
+/* Bits of zone->flags, in the book's order. */
+enum zone_flag { ZONE_ALL_UNRECLAIMABLE, ZONE_RECLAIM_LOCKED, ZONE_OOM_LOCKED };
+
+struct free_area {
+    struct page_list free_list[MIGRATE_TYPES];
+    unsigned long nr_free; /* blocks, all types */
+};
+
+/* One list of a (zone, CPU) pair. */
+struct per_cpu_pages {
+    int count, high, batch;
+    struct page_list list;
+};
+
+struct per_cpu_pageset {
+    struct lock lock;            /* guards pcp[]; user space cannot disable preemption */
+    struct per_cpu_pages pcp[2]; /* 0 hot, 1 cold */
+    int8_t stat_threshold;       /* (C) */
+    _Atomic int8_t vm_stat_diff[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
+};
+
+struct zone {
+    struct machine *machine;                /* (C) */
+    struct pglist_data *node;               /* (C) */
+    enum zone_type type;                    /* (C) */
+    uint32_t zone_start_pfn;                /* (C) */
+    unsigned long spanned_pages, present_pages; /* (C) */
+
+    unsigned long pages_min, pages_low, pages_high;  /* set with zone->lock held; read without */
+    unsigned long lowmem_reserve[MAX_NR_ZONES];
+
+    struct per_cpu_pageset *pageset;        /* (C) [nr_cpus] */
+
+    struct lock lock;                       /* (Z) */
+    struct free_area free_area[MAX_ORDER];  /* (Z) */
+    uint8_t *pageblock_type;                /* (Z) one byte per pageblock of the span */
+
+    struct lock lru_lock;                   /* (L) */
+    struct page_list active_list, inactive_list; /* (L) head newest */
+    _Atomic unsigned long nr_scan_active, nr_scan_inactive; /* (A) scan debt */
+    _Atomic unsigned long pages_scanned;    /* (A) since a page last came back to the buddy lists */
+
+    _Atomic unsigned long flags;            /* (A) enum zone_flag */
+    _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
+    _Atomic int prev_priority;              /* (A) 0..12 */
+};
+
+struct zonelist {
+    struct zone *zones[MAX_NR_ZONES * 8 + 1]; /* NULL-terminated, most preferred first */
+};
+
+struct pglist_data {
+    struct machine *machine;
+    struct zone node_zones[MAX_NR_ZONES];
+    struct zonelist node_zonelists[MAX_NR_ZONES];
+    struct zonelist node_thisnode_zonelists[MAX_NR_ZONES]; /* __GFP_THISNODE */
+    int nr_zones;
+    uint32_t node_start_pfn;
+    unsigned long node_present_pages, node_spanned_pages;
+    int node_id;
+    _Atomic int kswapd_max_order;       /* (A) */
+    _Atomic uint32_t kswapd_awake;      /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+};
+
+/* Atomic; the second returns the old state. */
+void zone_set_flag(struct zone *zone, enum zone_flag flag);
+bool zone_test_and_set_flag(struct zone *zone, enum zone_flag flag);
+void zone_clear_flag(struct zone *zone, enum zone_flag flag);
+bool zone_is_all_unreclaimable(const struct zone *zone);
+bool zone_is_reclaim_locked(const struct zone *zone);
+bool zone_is_oom_locked(const struct zone *zone);
+
+static inline bool populated_zone(const struct zone *zone) {
+    return zone->present_pages != 0;
+}
+const char *zone_name(enum zone_type type);
+
+/* Fills the zonelists of every node (section 2). Boot only. */
+void build_all_zonelists(struct machine *m);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.h - a swap area in a private, unlinked file.
+ *
+ * Writes are gathered into clusters (runs of adjacent slots, up to 256 KiB) in buffers given at creation and sent off
+ * with io_uring, or by a plain pwritev where io_uring is refused; reads of adjacent slots are one request. O_DIRECT
+ * where the file system can. Every request's result is checked in full: errors and short transfers are reported for
+ * each page they touch. The file grows by fallocate ahead of its use, so that a full disk shows before data is at
+ * stake; where the file system has no fallocate, a failed write shows it.
+ *
+ * Thread-safe. The caller's threads share the descriptor table in which the file was opened (weir's own). No malloc:
+ * all memory comes from the buffer handed to swap_file_open.
+ */
+#ifndef SWAPDEV_FILE_H
+#define SWAPDEV_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mm/platform.h"
+
+struct swap_file;
+
+struct swap_file_stats {
+    uint64_t out_pages, in_pages, write_requests, read_requests, write_errors, read_errors;
+};
+
+/* Called for every page whose write is done, from whichever thread reaps it (swap_file_wait, swap_file_write). */
+typedef void swap_file_done_fn(void *arg, uint32_t offset, void *cookie, enum mm_status status);
+
+/* Bytes of page-aligned memory that swap_file_open wants. */
+size_t swap_file_memory(void);
+/*
+ * Makes an unlinked file in the directory dir (O_TMPFILE, or a unique name unlinked at once) that may grow to
+ * max_bytes. Returns NULL and a negative errno in *ret_errno.
+ */
+struct swap_file *swap_file_open(const char *dir, uint64_t max_bytes, void *memory, swap_file_done_fn *done,
+                                 void *arg, int *ret_errno);
+/* Takes over an already open file for reading only (a child that inherits it). */
+struct swap_file *swap_file_adopt(int fd, void *memory, int *ret_errno);
+void swap_file_close(struct swap_file *file);
+int swap_file_fd(const struct swap_file *file);
+
+/*
+ * How many slots (pages) can be written now; grows the file by another step if it has fewer than `wanted` beyond
+ * slot `used`. Never more than max_bytes / 4096. ENOSPC simply stops the growth.
+ */
+uint32_t swap_file_grow(struct swap_file *file, uint32_t used, uint32_t wanted);
+
+/*
+ * Takes a copy of the 4096 bytes for slot offset and returns MM_SUBMITTED; done() follows with the result. Sends the
+ * gathered cluster off when this slot does not continue it or it is full; waits for a buffer if all are in flight.
+ * MM_IO: the device refuses all writes.
+ */
+enum mm_status swap_file_write(struct swap_file *file, uint32_t offset, const void *bytes, void *cookie);
+/* Sends off what is gathered. */
+void swap_file_flush(struct swap_file *file);
+/* Flushes; calls done() for what has completed; if nothing had, waits up to timeout_ns for the first. */
+void swap_file_wait(struct swap_file *file, uint64_t timeout_ns);
+/* Are there writes gathered or in flight? */
+bool swap_file_busy(const struct swap_file *file);
+
+/*
+ * Reads nr slots into nr * 4096 page-aligned bytes at buf, in the order given; adjacent offsets share a request.
+ * Returns when all are done; status[i] is MM_OK or MM_IO. A slot whose write is still gathered or in flight is served
+ * from its buffer.
+ */
+void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status);
+
+void swap_file_get_stats(const struct swap_file *file, struct swap_file_stats *ret_stats);
+
+#endif
