@@ -56,7 +56,22 @@ struct tunables {
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 
-struct per_cpu;
+#define HZ 250u /* ticks a second */
+#define TICK_NS (UINT64_C(1000000000) / HZ)
+
+/* A handful of pages on their way somewhere. */
+struct pagevec {
+    unsigned nr;
+    struct page *pages[PAGEVEC_SIZE];
+};
+
+/* Per CPU: event counters, and the pagevecs of the LRU lists (mm/lru.h). */
+struct per_cpu {
+    _Atomic unsigned long vm_events[NR_VM_EVENT_ITEMS]; /* (A) */
+    struct lock pagevec_lock;                           /* guards the pagevecs */
+    struct pagevec lru_add, lru_add_active, lru_rotate;
+} __attribute__((aligned(64)));
+
 struct swap_info;
 struct swap_cache;
 
@@ -72,14 +87,16 @@ struct machine {
 
     unsigned long vm_total_pages;    /* (C) */
     unsigned long totalreserve_pages;
-    bool mobility_grouping;
+    bool mobility_grouping;          /* (C) false: all requests are UNMOVABLE */
+    unsigned zone_types;             /* (C) bit per zone type that exists on some node */
+    _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
 
     struct lock oom_lock;            /* zone flags of a whole zonelist */
 
     struct lock swap_lock;           /* guards the swap areas */
-    struct swap_info *swap_areas;    /* [MAX_SWAPFILES] */
-    struct swap_cache *swap_cache;
+    struct swap_info *swap_areas;    /* [MAX_SWAPFILES]; NULL until the first swap_add() */
+    struct swap_cache *swap_cache;   /* NULL until then as well */
     long nr_swap_pages, total_swap_pages; /* under swap_lock; read without it as a hint */
     int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
 

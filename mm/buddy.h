@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * buddy.h - power-of-two blocks of free frames of one zone, by migrate type. (specification, section 4)
+ *
+ * Owns zone->free_area[], zone->pageblock_type[], PG_buddy and the NR_FREE_PAGES counter. Knows nothing of watermarks,
+ * per-CPU lists or reclaim. Whoever is outside sees blocks only as (page, order) and asks for counts through
+ * nr_free_blocks(); how free blocks are found is this module's own affair.
+ */
+#ifndef MM_BUDDY_H
+#define MM_BUDDY_H
+
+#include "mm/machine.h"
+
+/* Boot: empty lists, every pageblock MOVABLE. */
+void buddy_init(struct zone *zone);
+/* Boot: gives nr_pages frames from start_pfn, initialised and of this zone, to the free lists. */
+void buddy_add_range(struct zone *zone, uint32_t start_pfn, uint32_t nr_pages);
+
+/* A block of that order, or NULL. Smallest fit in its type, then the fallbacks. zone->lock held. */
+struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype);
+/*
+ * Up to count single frames onto list, in the order found; each has its private field set to migratetype and no flag.
+ * Takes zone->lock. Returns how many.
+ */
+unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, struct page_list *list);
+
+/* Frees a block; merges it as far as it goes. Takes zone->lock. */
+void free_one_page(struct zone *zone, struct page *page, unsigned order);
+/* Frees count single frames from the tail of list, under one hold of zone->lock. */
+void free_pages_bulk(struct zone *zone, unsigned count, struct page_list *list);
+
+/* Free blocks of exactly that order, all migrate types. Read without a lock: a hint. */
+static inline unsigned long nr_free_blocks(const struct zone *zone, unsigned order) {
+    return __atomic_load_n(&zone->free_area[order].nr_free, __ATOMIC_RELAXED);
+}
+
+enum migratetype get_pageblock_migratetype(const struct zone *zone, const struct page *page);
+/* zone->lock held. */
+void set_pageblock_migratetype(struct zone *zone, const struct page *page, enum migratetype type);
+/* Moves all free blocks of page's pageblock to the lists of type. Returns pages moved. zone->lock held. */
+unsigned move_freepages_block(struct zone *zone, struct page *page, enum migratetype type);
+/* Makes the first ceil(pages_min / PAGEBLOCK_PAGES) suitable blocks RESERVE. Takes zone->lock. */
+void setup_zone_migrate_reserve(struct zone *zone);
+
+/* Withholds the pageblock of page from allocation. MM_BUSY unless it is MOVABLE. Drains the per-CPU lists. */
+enum mm_status set_migratetype_isolate(struct zone *zone, struct page *page);
+/* Gives an isolated pageblock back as MOVABLE. */
+void unset_migratetype_isolate(struct zone *zone, struct page *page);
+
+/* The first thing wrong with the zone's free blocks, or NULL. ret_free: pages in them. zone->lock held. */
+const char *buddy_check(struct zone *zone, unsigned long *ret_free);
+
+#endif

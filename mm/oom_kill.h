@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oom_kill.h - who has to die when nothing can be reclaimed. (specification, section 13)
+ *
+ * Chooses and marks; the platform kills. Serialised by ZONE_OOM_LOCKED on all zones of the zonelist concerned.
+ */
+#ifndef MM_OOM_KILL_H
+#define MM_OOM_KILL_H
+
+#include "mm/gfp.h"
+#include "mm/machine.h"
+
+/* All or nothing: false, and no zone changed, if any zone of the list is OOM_LOCKED already. */
+bool try_set_zone_oom(struct machine *m, const struct zonelist *zonelist);
+void clear_zonelist_oom(struct machine *m, const struct zonelist *zonelist);
+
+/*
+ * Chooses a task and has it killed, then sleeps a tick unless the current task is the victim. The caller holds the OOM
+ * lock of the zonelist (try_set_zone_oom) and no other.
+ */
+void out_of_memory(struct machine *m, const struct zonelist *zonelist, gfp_t gfp, unsigned order);
+
+/* How much would be gained by killing task, and how little lost. now_ns: platform->now_ns(). */
+unsigned long badness(struct machine *m, const struct task *task, uint64_t now_ns);
+
+enum oom_verdict {
+    OOM_CHOSEN,  /* ret_task is the one */
+    OOM_ABORT,   /* somebody is dying already */
+    OOM_NOBODY,  /* nobody left to kill */
+};
+enum oom_verdict select_bad_process(struct machine *m, struct task **ret_task, unsigned long *ret_points);
+
+#endif
