@@ -25,19 +25,24 @@ struct pool_stats {
     uint64_t out_pages, in_pages, out_bytes; /* ever */
 };
 
-/* nr_slots: offsets 1..nr_slots-1 may be stored to. NULL: no memory. */
+/*
+ * nr_slots: offsets 1..nr_slots-1 may be stored to, at most 2^27. share_percent: of the machine's present pages.
+ * NULL: no memory. The pool itself takes 64 KiB; what slots cost, they cost while something is stored near them.
+ */
 struct pool *pool_create(struct machine *m, uint32_t nr_slots, unsigned share_percent);
 /* Frees everything. */
 void pool_destroy(struct pool *pool);
 /*
- * Keeps a copy of the 4096 bytes under offset (which holds nothing). MM_REJECTED: it would not compress to three
- * quarters, or the share is used up, or no page could be had.
+ * Keeps a copy of the 4096 bytes under offset, in place of what that held before. MM_REJECTED: it would not compress
+ * to three quarters, or the share is used up, or no page could be had; the offset then holds nothing. MM_INVAL: no
+ * such offset. Allocates with __GFP_HIGH and without __GFP_WAIT, so it never reclaims from within.
  */
 enum mm_status pool_store(struct pool *pool, uint32_t offset, const void *bytes);
 /* Gives the page at offset back; it stays stored. MM_IO: nothing is there, or it does not decompress to a page. */
 enum mm_status pool_load(struct pool *pool, uint32_t offset, void *bytes);
 /* Drops what offset holds, if anything. May be called with machine->swap_lock held. */
 void pool_slot_free(struct pool *pool, uint32_t offset);
+/* Could a page that compresses be stored now, as far as the share goes? */
 bool pool_has_room(const struct pool *pool);
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);
 /* After fork, in the child: its locks are whoever-held-them's in the parent; nobody holds them here. */
