@@ -2,8 +2,11 @@
 /*
  * mmap.h - the areas of an address space: which ranges are mapped, and how.
  *
- * A sorted set of non-overlapping areas within [mm->start, mm->end). Adjacent areas that are alike are one. All calls
- * need mm->mmap_lock: for writing where they change the set, for reading else.
+ * A sorted set of non-overlapping areas within [mm->start, mm->end). Adjacent areas that are alike are one; areas
+ * with VM_APART are never joined. All calls need mm->mmap_lock: for writing where they change the set, for reading
+ * else. Ranges are page-aligned and not empty.
+ *
+ * The set takes pages from the page allocator: up to about 43 000 areas, beyond which calls say MM_NOMEM.
  */
 #ifndef MM_MMAP_H
 #define MM_MMAP_H
@@ -26,6 +29,7 @@ enum vm_flags {
     VM_SEQ_READ = 1u << 8,
     VM_RAND_READ = 1u << 9,
     VM_ACCOUNTED = 1u << 10, /* counted in mm->committed */
+    VM_APART = 1u << 11,     /* the host keeps this area apart from its neighbours (moved there, a protection key) */
 };
 #define VM_ACCESS (VM_READ | VM_WRITE | VM_EXEC)
 
@@ -35,6 +39,7 @@ struct vm_area {
 };
 
 struct area_set; /* mmap.c */
+struct mm;
 
 /* The area that holds addr, or NULL. The pointer is good until the set changes. */
 const struct vm_area *find_area(const struct mm *mm, uintptr_t addr);
