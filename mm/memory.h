@@ -23,7 +23,8 @@
  *             bit is clear). PTE_ZERO: mapped by map_zero and never parked since: may still be all zeros.
  *   swapped   PTE_SWAP, the entry from bit PTE_PFN_SHIFT up
  *   poisoned  PTE_POISON: its bytes are lost
- * PTE_LOCKED (mlock) and PTE_HELD (mm_hold) keep a present page from being parked or unmapped.
+ * PTE_LOCKED (mlock) and PTE_HELD (mm_hold, counted from bit PTE_HOLDS_SHIFT up) keep a present page from being parked
+ * or unmapped.
  */
 typedef uint64_t pte_t;
 enum pte_flags {
@@ -36,29 +37,34 @@ enum pte_flags {
     PTE_HELD = 1u << 6,
 };
 #define PTE_PFN_SHIFT 16
+#define PTE_HOLDS_SHIFT 48
 
 /* One page table. Lives in pages of the page allocator (NR_PAGETABLE). */
 struct page_table {
     pte_t pte[PTRS_PER_TABLE];
 };
 
-/* What a table's owner needs beside the entries; one per table, also from the page allocator. */
+/*
+ * What a table's owner needs beside the entries; also from the page allocator. A block lives as long as its address
+ * space; its table comes with the first page and goes with the last.
+ */
 struct block {
     struct lock ptl;              /* (P) the page-table lock of this block */
-    struct page_table *table;     /* (P) */
+    struct page_table *table;     /* (P) NULL: all entries are none */
     struct mm *mm;                /* (C) */
     uintptr_t start;              /* (C) address of the first page */
     uint32_t nr_present;          /* (P) entries with PTE_PRESENT */
     uint32_t nr_parked;           /* (P) */
     uint32_t nr_swapped;          /* (P) */
+    uint32_t nr_poisoned;         /* (P) */
     void *host_private;           /* (P) the platform's */
     uint64_t host_bits[PTRS_PER_TABLE / 64]; /* (P) the platform's (runtime: stale copies in the shadow) */
     struct block *host_next;      /* the platform's (runtime: blocks with stale copies) */
     uint32_t host_flags;
 };
 
-struct fault_streams; /* memory.c: where sequential faults are expected next */
-struct hold_table;    /* mlock.c */
+struct fault_streams; /* fault_stream.c: where sequential faults are expected next */
+struct block_slab;    /* page_table.c: where blocks are kept */
 
 struct mm {
     struct machine *machine;      /* (C) */
@@ -72,12 +78,15 @@ struct mm {
     uint64_t committed;           /* (M) pages: writable private memory without VM_NORESERVE */
     uint64_t total_vm;            /* (M) pages mapped */
 
-    struct rwlock rmap_lock;      /* (R) read: page tables stay; write: they may be freed */
-    void *directory;              /* (R) */
+    struct rwlock rmap_lock;      /* (R) read: entries stay in their block; write: they move, or all of it goes */
+    void *_Atomic *directory;     /* (R) entries appear by compare-and-exchange */
     _Atomic long nr_rss, nr_swapped, nr_locked, nr_parked; /* (A) pages */
 
-    struct fault_streams *streams;
-    struct hold_table *holds;
+    _Atomic uintptr_t still_start, still_end; /* (A) set under (M): mm_still() */
+
+    struct lock lock;             /* (S) fault streams, storage of blocks */
+    struct fault_streams *streams; /* (S) */
+    struct block_slab *slab;      /* (S) */
 };
 
 /* Makes an address space over [start, end). NULL: no memory or all MAX_MMS in use. */
@@ -112,8 +121,18 @@ void zap_page_range(struct mm *mm, uintptr_t start, uintptr_t end);
  * nothing in the source range is parked. mmap_lock held for writing. MM_NOMEM: nothing done.
  */
 enum mm_status move_page_range(struct mm *mm, uintptr_t from, uintptr_t to, size_t len);
-/* Makes every parked page of [start, end) accessible again. mmap_lock held for writing. */
+/*
+ * Makes every page of [start, end) whose bytes lie in the shadow accessible again: the parked ones and those just being
+ * evicted. mmap_lock held for writing. They stay so only within mm_still().
+ */
 void unpark_range(struct mm *mm, uintptr_t start, uintptr_t end);
+/*
+ * From now until mm_still_end() reclaim parks and evicts nothing in [start, end): for a host that is about to change
+ * its own mapping there (mm_still, unpark_range, change, move_page_range, mm_still_end). One range at a time; mmap_lock
+ * held for writing from the one to the other.
+ */
+void mm_still(struct mm *mm, uintptr_t start, uintptr_t end);
+void mm_still_end(struct mm *mm);
 /* Brings every page of [start, end) in (as MAP_POPULATE, mlock and MADV_WILLNEED do). mmap_lock held for reading. */
 enum mm_status populate_range(struct mm *mm, uintptr_t start, uintptr_t end);
 /* Moves the pages of [start, end) to the inactive list, parked (MADV_COLD); evict: swaps them out (MADV_PAGEOUT). */

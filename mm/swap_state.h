@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * swap_state.h - the swap cache: pages that have a slot, found by swap entry. (specification, section 12.2)
+ *
+ * Owns PG_swapcache and the index. A page in it has private = entry, one more reference, and holds one count of its
+ * slot; it counts in NR_FILE_PAGES. It enters and leaves with the page lock held, and never leaves under writeback.
+ */
+#ifndef MM_SWAP_STATE_H
+#define MM_SWAP_STATE_H
+
+#include "mm/gfp.h"
+#include "mm/machine.h"
+
+/* The page cached for entry, with a reference, or NULL. */
+struct page *lookup_swap_cache(struct machine *m, swp_entry_t entry);
+/*
+ * Enters a locked page; the caller's count of the slot becomes the cache's. MM_BUSY: there is one already. MM_NOMEM.
+ * With __GFP_WAIT in gfp no spinning lock may be held.
+ */
+enum mm_status add_to_swap_cache(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp);
+/* Takes a locked page out; drops the cache's reference and count. The caller holds a reference of its own. */
+void delete_from_swap_cache(struct machine *m, struct page *page);
+/* Gives a locked page, in memory only so far, a slot; it is dirty then. False: no slot or no memory. */
+bool add_to_swap(struct machine *m, struct page *page);
+/* Takes a locked page out of the cache if only the cache counts on its slot. False: it is in use, or under I/O. */
+bool remove_exclusive_swap_page(struct machine *m, struct page *page);
+/*
+ * Takes a page out that has nobody but the cache and the caller, and is clean, so that the caller can free it; bytes
+ * that lie parked are discarded. The page is locked and not mapped. False: somebody has come to want it.
+ */
+bool remove_from_swap_cache(struct machine *m, struct page *page);
+
+/* More than half full: copies of pages that are in memory anyway are given up. */
+bool vm_swap_full(const struct machine *m);
+/* Should a page just read back give up its slot? (An exclusive area, or one more than half full.) */
+bool swap_gives_up_slot(struct machine *m, swp_entry_t entry);
+
+/*
+ * Writes a locked, clean-marked page of the swap cache to its slot, or to one of the next area by priority that takes
+ * it. MM_OK: done; MM_SUBMITTED: PG_writeback is set until end_swap_write(); MM_REJECTED: no area takes it; MM_IO.
+ */
+enum mm_status swap_writepage(struct machine *m, struct page *page);
+/*
+ * The host reports the end of a write that it had answered with MM_SUBMITTED. Any of the host's threads, no spinning
+ * lock of the core held.
+ */
+void end_swap_write(struct machine *m, struct page *page, enum mm_status status);
+
+/*
+ * Reads the slot's page into a new page of the swap cache, its bytes at page_address(), and around it those of the
+ * window of 2^page_cluster slots. MM_OK: *ret_page, with a reference and unlocked; not PG_uptodate if the read failed.
+ * MM_INVAL: the slot is free. MM_NOMEM.
+ */
+enum mm_status swapin_readahead(struct machine *m, swp_entry_t entry, gfp_t gfp, struct page **ret_page);
+/*
+ * Prepares to read entry into page: locked, in the swap cache with a count of its own. MM_BUSY: somebody else has it
+ * there. MM_INVAL: the slot is free. MM_NOMEM.
+ */
+enum mm_status swap_cache_prepare(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp);
+
+/* First use of swap: builds the empty cache. MM_NOMEM. */
+enum mm_status swap_cache_create(struct machine *m);
+unsigned long swap_cache_pages(const struct machine *m);
+
+#endif
