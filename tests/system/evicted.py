@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Whatever a program does to memory that is mostly evicted, its bytes are right afterwards.
+
+Each case is tried as it is, and again without UFFDIO_MOVE; those that fork, again without the kernel's fork events.
+"""
+
+import os
+import time
+
+import harness
+from harness import MIB
+
+RAM = 32 * MIB
+SIZE_MIB = 128
+
+CASES = {
+    "write": "write_from_evicted_memory_writes_what_was_there",
+    "read": "read_and_recv_into_evicted_memory_arrive",
+    "odirect": "direct_io_from_and_to_evicted_memory_is_right",
+    "readv": "readv_and_writev_of_scattered_evicted_pages_are_right",
+    "process_vm_readv": "another_process_reads_and_writes_evicted_memory",
+    "dontneed": "dontneed_gives_zeros_and_leaves_the_neighbours",
+    "madv_free": "madv_free_keeps_or_drops_whole_pages_and_keeps_later_writes",
+    "mremap": "mremap_grows_shrinks_and_moves_evicted_memory",
+    "mprotect": "mprotect_closes_and_opens_evicted_memory",
+    "mlock": "mlock_keeps_pages_resident",
+    "munlock": "munlock_lets_pages_go_again",
+    "munmap_middle": "munmap_of_middle_pieces_leaves_the_rest",
+    "fork": "parent_child_and_grandchild_write_and_verify_after_fork",
+    "vfork_exec": "vfork_and_exec_work_with_arguments_in_evicted_memory",
+    "close_range": "closing_every_descriptor_loses_no_page",
+    "daemon": "a_daemon_that_outlives_its_parent_has_its_memory",
+    "setuid_fork": "fork_works_after_setuid",
+    "file_fork": "streams_opened_before_fork_work_after_it",
+    "threads64": "64_threads_start_and_join",
+    "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
+    "write_race": "no_write_that_races_with_eviction_is_lost",
+}
+FORKING = ("fork", "setuid_fork", "file_fork", "daemon", "vfork_exec")
+
+
+def await_verdict(path, seconds):
+    """The daemon's: it says whether its bytes were right when everybody else is gone."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with open(path, encoding="ascii") as file:
+            verdict = file.read().strip()
+        if verdict:
+            return verdict
+        time.sleep(0.05)
+    return "none in time"
+
+
+def right_bytes(suite, case, seconds, env):
+    folder = suite.path(f"{case}-files")
+    os.makedirs(folder, exist_ok=True)
+    run = suite.run(suite.weir([suite.helper("evicted"), case, str(SIZE_MIB), folder], RAM),
+                    env=dict(env, WEIR_TEST_SECONDS=str(seconds)), timeout_s=seconds + 60)
+    if run.status == 77:
+        raise harness.Skip(run.stdout.decode().strip())
+    harness.expect_end(run)
+    if case == "daemon":
+        verdict = await_verdict(os.path.join(folder, "daemon"), 30)
+        harness.expect(verdict == "RIGHT", f"the daemon's verdict: {verdict}")
+    suite.run(["rm", "-r", folder])
+    return run.stdout.decode().strip()
+
+
+def main():
+    suite = harness.Suite("evicted")
+    seconds = harness.seconds()
+    for case, fact in CASES.items():
+        suite.check(fact, right_bytes, suite, case, seconds, {})
+    if not harness.NATIVE:
+        # A quarter of the time: the first round is what counts, these show the other paths.
+        for case, fact in CASES.items():
+            suite.check(fact + "_without_move", right_bytes, suite, case, seconds / 4, {"WEIR_NO_MOVE": "1"})
+        for case in FORKING:
+            suite.check(CASES[case] + "_without_fork_events", right_bytes, suite, case, seconds / 4,
+                        {"WEIR_NO_FORK_EVENT": "1"})
+    suite.finish()
+
+
+main()
