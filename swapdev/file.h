@@ -28,7 +28,7 @@ struct swap_file_stats {
 
 /*
  * Called once for every page whose write is done, without any lock, from whichever thread reaps it: one in
- * swap_file_wait, swap_file_write, swap_file_flush or swap_file_close.
+ * swap_file_wait, swap_file_write, swap_file_flush or swap_file_close. It must not call these itself.
  */
 typedef void swap_file_done_fn(void *arg, uint32_t offset, void *cookie, enum mm_status status);
 
@@ -36,6 +36,8 @@ typedef void swap_file_done_fn(void *arg, uint32_t offset, void *cookie, enum mm
 enum swap_file_flags {
     SWAP_FILE_NO_URING = 1u << 0,  /* plain pwrite and pread */
     SWAP_FILE_NO_DIRECT = 1u << 1, /* through the page cache */
+    SWAP_FILE_NO_TMPFILE = 1u << 2,
+    SWAP_FILE_NO_FALLOCATE = 1u << 3,
 };
 
 /* Bytes of page-aligned memory that swap_file_open and swap_file_adopt want. */
