@@ -23,6 +23,7 @@ struct runtime {
     char *arena;                     /* (C) bytes of pfn 0 */
     struct weir_process_stats *stats; /* (C) never NULL */
     int uffd;                        /* (C) valid in the descriptor table of weir's threads only */
+    int uffd_device;                 /* /dev/userfaultfd, kept for a later fork; -1 if there is none */
     uint64_t uffd_features;
     bool have_move, have_poison, have_fork_event;
     _Atomic bool up;                 /* (A) boot is complete: interposed calls are served */

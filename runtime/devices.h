@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * devices.h - the swap areas of this process and what stores each: the compressed pool, a file of its own, and files
+ * inherited from the process that forked it, which are only read.
+ *
+ * Implements the swap calls of struct platform over swapdev/. Descriptors live in weir's own table.
+ */
+#ifndef RUNTIME_DEVICES_H
+#define RUNTIME_DEVICES_H
+
+#include <stdbool.h>
+
+#include "mm/machine.h"
+
+/* Bytes of page-aligned memory that the file needs for its buffers. */
+size_t devices_memory(void);
+/* Makes pool and file as rt.config asks. memory: devices_memory() bytes. False: has said why. Service thread. */
+bool devices_open(void *memory);
+
+enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr);
+void devices_swap_read(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
+                       enum mm_status *status);
+void devices_slot_free(void *host, swp_entry_t entry);
+bool devices_has_room(void *host, unsigned type);
+bool devices_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry);
+
+/* Reads one slot into 4096 bytes at buf, outside of any fault: for a forked child that is not on its feet yet. */
+bool devices_read_slot(swp_entry_t entry, void *buf);
+bool devices_is_file(unsigned type);
+
+/* Grows the file ahead of its use; gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
+void devices_tend(void);
+/* Sends gathered writes off and waits up to timeout_ns for one to complete; returns at once if there are none. */
+void devices_wait(uint64_t timeout_ns);
+/* Waits until no write is in flight. */
+void devices_settle(void);
+
+void devices_refresh_stats(void);
+/* A line on standard error about the state of swap, for an OOM report. */
+void devices_say_swap(void);
+
+/* -- fork: what a child inherits. -- */
+#define DEVICES_MAX_INHERITED 30
+struct devices_inheritance {
+    unsigned nr;
+    struct {
+        unsigned type;
+        int file_fd; /* the swap file */
+        int hold_fd; /* write end of the pipe whose closing tells the parent that this child needs it no more */
+    } areas[DEVICES_MAX_INHERITED];
+};
+/* In the parent, world stopped: what the child to come may read; freezes its slots. The hold_fds are the caller's. */
+void devices_bequeath(struct devices_inheritance *ret_inheritance);
+/* Frees slots frozen for children that are gone. No lock held. */
+void devices_thaw(void);
+/* In the child's service thread: takes the inheritance over and makes a file of its own. False: has said why. */
+bool devices_inherit(const struct devices_inheritance *inheritance);
+
+#endif

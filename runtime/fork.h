@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork.h - a forked child gets a machine of its own.
+ *
+ * The child is born with a copy-on-write copy of everything: the program's memory, the shadow, the arena and all of
+ * weir's state; but with none of weir's threads and, unless Linux hands its userfaultfd over (UFFD_FEATURE_EVENT_FORK),
+ * with its faults unanswered. So the world is stopped around the fork, the parent's handlers answer the child's faults
+ * until it has threads of its own, and descriptors pass through a socket. docs: ARCHITECTURE.md, "fork".
+ */
+#ifndef RUNTIME_FORK_H
+#define RUNTIME_FORK_H
+
+struct weir_request;
+struct weir_thread;
+
+/* The service thread's halves of fork_prepare and fork_parent (runtime.h). They set request->result. */
+void fork_service_prepare(struct weir_request *request);
+void fork_service_parent(struct weir_request *request);
+/* Is tid the thread that forks just now? */
+int fork_in_progress_by(int tid);
+/* A handler has read the event of a fork: the child's userfaultfd. */
+void fork_child_born(int child_uffd);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "runtime/handler.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+
+#include "runtime/fork.h"
+#include "runtime/runtime.h"
+#include "runtime/stats.h"
+#include "runtime/sys.h"
+#include "runtime/thread.h"
+#include "runtime/uffd.h"
+#include "runtime/world.h"
+
+#define MESSAGES 16u
+
+static struct lock duty = {.rank = RANK_HOST};
+static struct weir_thread *_Atomic on_duty;
+
+/* Events read but not yet resolved; the one on duty owns them. */
+static struct uffd_msg queue[MESSAGES];
+static unsigned queue_first, queue_end;
+
+static _Atomic bool deferred;
+
+static int main_tid;
+static const _Atomic uint32_t *main_cpu; /* on which CPU the program's main thread runs, or NULL */
+
+void handler_note_main_thread(void) {
+#if defined(__x86_64__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+    extern const ptrdiff_t __rseq_offset;
+    extern const unsigned __rseq_size;
+
+    main_tid = (int)sys0(SYS_gettid);
+    /* cpu_id is the second word of the area (the first, cpu_id_start, may be ahead). */
+    main_cpu = __rseq_size ? (const _Atomic uint32_t *)((char *)__builtin_thread_pointer() + __rseq_offset + 4) : NULL;
+#endif
+}
+
+/*
+ * A handler on the CPU of the thread that waits for it runs at once, on warm caches; on another it first has to be
+ * woken there: 6 against 18 us a fault.
+ */
+static void follow(struct weir_thread *self, int tid) {
+    cpu_set_t cpus;
+    int cpu = -1;
+
+    if (tid == main_tid && main_cpu)
+        cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
+    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
+        return;
+    self->pinned_cpu = cpu;
+    if (cpu >= 0) {
+        CPU_ZERO(&cpus);
+        CPU_SET((size_t)cpu, &cpus);
+    } else {
+        memset(&cpus, 0xff, sizeof(cpus));
+    }
+    sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus);
+}
+
+static void take_duty(struct weir_thread *self) {
+    lock_acquire(rt.machine->platform, &duty);
+    atomic_store(&on_duty, self);
+}
+
+void handler_hand_over(void) {
+    struct weir_thread *self = weir_thread_self();
+
+    if (atomic_load(&on_duty) != self)
+        return;
+    atomic_store(&on_duty, NULL);
+    lock_release(rt.machine->platform, &duty);
+}
+
+/* Reads what there is. On duty, or trying to get somebody unstuck: see handler_drain_events. */
+static void fill_queue(void) {
+    struct uffd_msg events[MESSAGES];
+    long got = sys3(SYS_read, rt.uffd, events, sizeof(events));
+
+    queue_first = queue_end = 0;
+    for (unsigned i = 0; got > 0 && i < (size_t)got / sizeof(events[0]); i++) {
+        /* A fork's event first: until it is answered, the child waits and Linux refuses to change this process. */
+        if (events[i].event == UFFD_EVENT_FORK)
+            fork_child_born((int)events[i].arg.fork.ufd);
+        else if (events[i].event == UFFD_EVENT_PAGEFAULT)
+            queue[queue_end++] = events[i];
+    }
+}
+
+void handler_drain_events(void) {
+    struct pollfd poll = {.fd = rt.uffd, .events = POLLIN};
+    struct weir_thread *self = weir_thread_self();
+
+    /*
+     * Only an unannounced fork gets here (an announced one stops the world first). If somebody else is on duty it
+     * reads the event soon; if it is us, we read it now, keeping the page faults that come along.
+     */
+    if (atomic_load(&on_duty) == self) {
+        struct uffd_msg event;
+
+        while (queue_end < MESSAGES && sys3(SYS_poll, &poll, 1, 0) == 1 &&
+               sys3(SYS_read, rt.uffd, &event, sizeof(event)) == (long)sizeof(event)) {
+            if (event.event == UFFD_EVENT_FORK)
+                fork_child_born((int)event.arg.fork.ufd);
+            else
+                queue[queue_end++] = event;
+        }
+    } else {
+        sys0(SYS_sched_yield);
+    }
+}
+
+static void resolve(const struct uffd_msg *event) {
+    const struct platform *p = rt.machine->platform;
+    uintptr_t addr = (uintptr_t)event->arg.pagefault.address & PAGE_MASK;
+    bool write = event->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
+    bool protected = event->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP;
+    int tid = (int)event->arg.pagefault.feat.ptid;
+    uint64_t start = now_ns();
+    enum fault_result result;
+    unsigned pages = 0, type = 0;
+
+    if (!world_enter(tid)) {
+        atomic_store(&deferred, true);
+        return;
+    }
+    read_lock(p, &rt.mm->mmap_lock);
+    result = handle_mm_fault(rt.mm, addr, write, &pages, &type);
+    read_unlock(p, &rt.mm->mmap_lock);
+
+    if (result == FAULT_SPURIOUS || result == FAULT_SIGBUS || result == FAULT_OOM) {
+        if (protected)
+            uffd_unprotect(addr, PAGE_SIZE);
+        uffd_wake(addr, PAGE_SIZE);
+    }
+    stats_fault(result, type, now_ns() - start);
+    world_leave();
+    stats_tick();
+}
+
+void handler_run(struct weir_thread *self) {
+    self->pinned_cpu = -1;
+    for (;;) {
+        if (atomic_load(&on_duty) != self) {
+            take_duty(self);
+            continue;
+        }
+        if (queue_first == queue_end) {
+            fill_queue();
+            continue;
+        }
+        struct uffd_msg event = queue[queue_first++];
+
+        follow(self, (int)event.arg.pagefault.feat.ptid);
+        resolve(&event);
+    }
+}
+
+void handler_retry_deferred(void) {
+    if (atomic_exchange(&deferred, false))
+        uffd_wake(rt.region_start, rt.region_end - rt.region_start);
+}
+
+void handler_after_fork(void) {
+    lock_init(&duty, RANK_HOST);
+    atomic_store(&on_duty, NULL);
+    queue_first = queue_end = 0;
+    atomic_store(&deferred, false);
+}

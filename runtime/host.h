@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host.h - struct platform over a Linux process: who, when, waiting and dying. Bytes are bytes.h's, swap devices.h's.
+ */
+#ifndef RUNTIME_HOST_H
+#define RUNTIME_HOST_H
+
+#include "mm/platform.h"
+
+extern const struct platform host_platform;
+extern struct task program_task;
+
+#endif

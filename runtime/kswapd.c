@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/kswapd.h"
+
+#include "mm/vmscan.h"
+#include "runtime/bytes.h"
+#include "runtime/devices.h"
+#include "runtime/runtime.h"
+#include "runtime/stats.h"
+#include "runtime/sys.h"
+#include "runtime/thread.h"
+#include "runtime/world.h"
+
+static _Atomic uint32_t wakes;
+
+void kswapd_wake(void) {
+    atomic_fetch_add(&wakes, 1);
+    futex_wake(&wakes, 1);
+}
+
+void kswapd_thread(struct weir_thread *self) {
+    self->task.flags |= PF_MEMALLOC | PF_SWAPWRITE | PF_KSWAPD;
+    self->task.comm = "kswapd0";
+    for (;;) {
+        uint32_t seen = atomic_load(&wakes);
+        bool more = false;
+
+        if (!world_enter(0)) {
+            world_wait();
+            continue;
+        }
+        devices_tend();
+        more = kswapd_run(rt.machine, 0);
+        bytes_drop_stale(false);
+        if (!more) {
+            /* Nothing is left in flight when it goes to sleep: pages under writeback come free now. */
+            devices_settle();
+            bytes_drop_stale(true);
+            stats_refresh();
+        }
+        world_leave();
+        if (!more)
+            futex_wait(&wakes, seen, -1);
+    }
+}

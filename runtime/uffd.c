@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "runtime/uffd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "runtime/runtime.h"
+#include "runtime/sys.h"
+
+#define USERFAULTFD_IOC_NEW_ _IO(0xAA, 0x00)
+
+struct move_request {
+    uint64_t to, from, len, mode;
+    int64_t moved;
+};
+#define UFFDIO_MOVE_ _IOWR(UFFDIO, 0x05, struct move_request)
+#define MOVE_DONTWAKE 1u
+#define MOVE_ALLOW_SRC_HOLES 2u
+
+struct poison_request {
+    uint64_t start, len, mode;
+    int64_t updated;
+};
+#define UFFDIO_POISON_ _IOWR(UFFDIO, 0x08, struct poison_request)
+
+int uffd_open(int dev_fd, int *ret_dev) {
+    long fd;
+
+    *ret_dev = dev_fd >= 0 ? dev_fd : (int)sys4(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC, 0);
+    if (*ret_dev >= 0) {
+        fd = sys3(SYS_ioctl, *ret_dev, USERFAULTFD_IOC_NEW_, O_CLOEXEC);
+        if (fd >= 0)
+            return (int)fd;
+    }
+    return (int)sys1(SYS_userfaultfd, O_CLOEXEC);
+}
+
+static long handshake_with(uint64_t features) {
+    struct uffdio_api api = {.api = UFFD_API, .features = features};
+
+    return sys3(SYS_ioctl, rt.uffd, UFFDIO_API, &api);
+}
+
+int uffd_handshake(void) {
+    uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID;
+    uint64_t move = rt.config.no_move ? 0 : UFFD_FEATURE_MOVE;
+    uint64_t fork = rt.config.no_fork_event ? 0 : UFFD_FEATURE_EVENT_FORK;
+    /* The kernel takes a wish list whole or not at all: from the best down to what weir cannot do without. */
+    uint64_t lists[] = {
+        wanted | move | fork | UFFD_FEATURE_POISON, wanted | move | UFFD_FEATURE_POISON,
+        wanted | fork | UFFD_FEATURE_POISON,        wanted | UFFD_FEATURE_POISON,
+        wanted | fork,                              wanted,
+    };
+    long result = -EINVAL;
+
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        result = handshake_with(lists[i]);
+        if (result == 0) {
+            rt.uffd_features = lists[i];
+            rt.have_move = lists[i] & UFFD_FEATURE_MOVE;
+            rt.have_poison = lists[i] & UFFD_FEATURE_POISON;
+            rt.have_fork_event = lists[i] & UFFD_FEATURE_EVENT_FORK;
+            break;
+        }
+    }
+    return (int)result;
+}
+
+static int register_mode(uintptr_t start, size_t len, uint64_t mode) {
+    struct uffdio_register request = {.range = {.start = start, .len = len}, .mode = mode};
+
+    return (int)sys3(SYS_ioctl, rt.uffd, UFFDIO_REGISTER, &request);
+}
+
+int uffd_register(uintptr_t start, size_t len) {
+    return register_mode(start, len, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP);
+}
+
+int uffd_register_shadow(uintptr_t start, size_t len) {
+    return register_mode(start, len, UFFDIO_REGISTER_MODE_WP);
+}
+
+int uffd_wake(uintptr_t start, size_t len) {
+    struct uffdio_range range = {.start = start, .len = len};
+
+    return (int)sys3(SYS_ioctl, rt.uffd, UFFDIO_WAKE, &range);
+}
+
+/* The kernel answers EAGAIN while the address space changes under it (a fork, until its event has been read). */
+long uffd_copy(int fd, uintptr_t to, const void *from, size_t len, bool wake) {
+    struct uffdio_copy request = {
+        .dst = to, .src = (uintptr_t)from, .len = len, .mode = wake ? 0 : UFFDIO_COPY_MODE_DONTWAKE};
+    long result = sys3(SYS_ioctl, fd, UFFDIO_COPY, &request);
+
+    if (result == 0)
+        return (long)len;
+    return request.copy > 0 ? (long)request.copy : result;
+}
+
+long uffd_move(uintptr_t to, uintptr_t from, size_t len, bool allow_holes, bool wake) {
+    struct move_request request = {.to = to,
+                                   .from = from,
+                                   .len = len,
+                                   .mode = (allow_holes ? MOVE_ALLOW_SRC_HOLES : 0) | (wake ? 0 : MOVE_DONTWAKE)};
+    long result = sys3(SYS_ioctl, rt.uffd, UFFDIO_MOVE_, &request);
+
+    if (result == 0)
+        return (long)len;
+    return request.moved > 0 ? (long)request.moved : result;
+}
+
+int uffd_protect(uintptr_t start, size_t len) {
+    struct uffdio_writeprotect request = {.range = {.start = start, .len = len},
+                                          .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+
+    return (int)sys3(SYS_ioctl, rt.uffd, UFFDIO_WRITEPROTECT, &request);
+}
+
+int uffd_poison(int fd, uintptr_t start, size_t len) {
+    struct poison_request request = {.start = start, .len = len, .mode = 0};
+
+    return (int)sys3(SYS_ioctl, fd, UFFDIO_POISON_, &request);
+}
+
+int uffd_unprotect(uintptr_t start, size_t len) {
+    struct uffdio_writeprotect request = {.range = {.start = start, .len = len}, .mode = 0};
+
+    return (int)sys3(SYS_ioctl, rt.uffd, UFFDIO_WRITEPROTECT, &request);
+}
