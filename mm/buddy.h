@@ -24,9 +24,12 @@ struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype);
  */
 unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, struct page_list *list);
 
-/* Frees a block; merges it as far as it goes. Takes zone->lock. */
+/*
+ * Frees a block, whose pages have count 0; merges it as far as it goes. Its pages lose all flags. The zone counts as
+ * reclaimable again. Takes zone->lock.
+ */
 void free_one_page(struct zone *zone, struct page *page, unsigned order);
-/* Frees count single frames from the tail of list, under one hold of zone->lock. */
+/* The same for count single frames from the tail of list, under one hold of zone->lock. */
 void free_pages_bulk(struct zone *zone, unsigned count, struct page_list *list);
 
 /* Free blocks of exactly that order, all migrate types. Read without a lock: a hint. */
@@ -42,10 +45,10 @@ unsigned move_freepages_block(struct zone *zone, struct page *page, enum migrate
 /* Makes the first ceil(pages_min / PAGEBLOCK_PAGES) suitable blocks RESERVE. Takes zone->lock. */
 void setup_zone_migrate_reserve(struct zone *zone);
 
-/* Withholds the pageblock of page from allocation. MM_BUSY unless it is MOVABLE. Drains the per-CPU lists. */
-enum mm_status set_migratetype_isolate(struct zone *zone, struct page *page);
-/* Gives an isolated pageblock back as MOVABLE. */
-void unset_migratetype_isolate(struct zone *zone, struct page *page);
+/* Order of a free block, from its first page (PG_buddy). zone->lock held. */
+static inline unsigned buddy_order(const struct page *page) {
+    return page->private & 0xffu;
+}
 
 /* The first thing wrong with the zone's free blocks, or NULL. ret_free: pages in them. zone->lock held. */
 const char *buddy_check(struct zone *zone, unsigned long *ret_free);

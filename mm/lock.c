@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/lock.h"
 
-#include <stdatomic.h>
-
 /* How often a lock is tried before its taker waits: about the length of the critical sections of the core. */
 #define SPINS 100
-
-static inline void lock_point(const struct platform *p) {
-    if (p->lock_point)
-        p->lock_point(p->host);
-}
 
 static inline void cpu_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -27,15 +20,16 @@ bool lock_try(const struct platform *p, struct lock *lock) {
 
     lock_point(p);
     /* Pairs with the release in lock_release. */
-    return atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire, memory_order_relaxed);
+    if (!atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire, memory_order_relaxed))
+        return false;
+    lock_note_taken(p, lock->rank);
+    return true;
 }
 
-void lock_acquire(const struct platform *p, struct lock *lock) {
-    uint32_t seen;
-
-    lock_point(p);
+void lock_acquire_contended(const struct platform *p, struct lock *lock) {
     for (int i = 0; i < SPINS; i++) {
-        seen = 0;
+        uint32_t seen = 0;
+
         if (atomic_compare_exchange_weak_explicit(&lock->word, &seen, 1, memory_order_acquire, memory_order_relaxed))
             return;
         if (seen == 2)
@@ -47,10 +41,8 @@ void lock_acquire(const struct platform *p, struct lock *lock) {
         p->lock_wait(p->host, &lock->word, 2);
 }
 
-void lock_release(const struct platform *p, struct lock *lock) {
-    /* Pairs with the acquire in lock_acquire and lock_try. */
-    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
-        p->lock_wake(p->host, &lock->word, false);
+void lock_release_contended(const struct platform *p, struct lock *lock) {
+    p->lock_wake(p->host, &lock->word, false);
 }
 
 bool lock_is_held(const struct lock *lock) {
@@ -65,6 +57,7 @@ void rwlock_init(struct rwlock *lock, enum lock_rank rank) {
 
 void read_lock(const struct platform *p, struct rwlock *lock) {
     lock_point(p);
+    lock_note_taken(p, lock->rank);
     for (;;) {
         uint32_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
@@ -84,6 +77,7 @@ void read_lock(const struct platform *p, struct rwlock *lock) {
 }
 
 void read_unlock(const struct platform *p, struct rwlock *lock) {
+    lock_note_dropped(p, lock->rank);
     /* The last reader lets a waiting writer in. seq_cst pairs with write_lock's announcement in `writers`. */
     if (atomic_fetch_sub_explicit(&lock->word, 1, memory_order_seq_cst) == 1 &&
         atomic_load_explicit(&lock->writers, memory_order_seq_cst) != 0)
@@ -92,6 +86,7 @@ void read_unlock(const struct platform *p, struct rwlock *lock) {
 
 void write_lock(const struct platform *p, struct rwlock *lock) {
     lock_point(p);
+    lock_note_taken(p, lock->rank);
     atomic_fetch_add_explicit(&lock->writers, 1, memory_order_seq_cst);
     for (;;) {
         uint32_t seen = 0;
@@ -104,6 +99,7 @@ void write_lock(const struct platform *p, struct rwlock *lock) {
 }
 
 void write_unlock(const struct platform *p, struct rwlock *lock) {
+    lock_note_dropped(p, lock->rank);
     atomic_store_explicit(&lock->word, 0, memory_order_seq_cst);
     atomic_fetch_sub_explicit(&lock->writers, 1, memory_order_seq_cst);
     p->lock_wake(p->host, &lock->word, true);

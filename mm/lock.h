@@ -4,11 +4,12 @@
  * reader-writer lock of the same make.
  *
  * Ranks are the executable lock order (docs/locking.md): a task takes locks in rising rank only. Locks of the same
- * rank never nest.
+ * rank never nest. With MM_DEBUG each lock taken and dropped is told to the platform, which can hold a task to that.
  */
 #ifndef MM_LOCK_H
 #define MM_LOCK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ enum lock_rank {
     RANK_MMAP = 1,   /* mm->mmap_lock */
     RANK_RMAP,       /* mm->rmap_lock: page tables stay where they are */
     RANK_PTL,        /* one page table */
+    RANK_MM,         /* mm->lock: fault streams, storage of blocks */
     RANK_SWAP,       /* machine->swap_lock */
     RANK_SWAP_CACHE, /* swap cache tree */
     RANK_PAGEVEC,    /* one CPU's pagevecs */
@@ -34,7 +36,7 @@ struct lock {
     uint32_t rank;
 };
 
-/* word: the number of readers, or RWLOCK_WRITER; waiting: writers that wait keep new readers out. */
+/* word: the number of readers, or RWLOCK_WRITER; writers: those that hold it or wait, who keep new readers out. */
 struct rwlock {
     _Atomic uint32_t word;
     _Atomic uint32_t writers;
@@ -44,12 +46,54 @@ struct rwlock {
 #define RWLOCK_WRITER 0x80000000u
 
 void lock_init(struct lock *lock, enum lock_rank rank);
-/* Blocks until the lock is this task's. */
-void lock_acquire(const struct platform *p, struct lock *lock);
 /* Returns false at once where lock_acquire would block. */
 bool lock_try(const struct platform *p, struct lock *lock);
-void lock_release(const struct platform *p, struct lock *lock);
 bool lock_is_held(const struct lock *lock);
+
+/* Parts of the two below that only contention needs. */
+void lock_acquire_contended(const struct platform *p, struct lock *lock);
+void lock_release_contended(const struct platform *p, struct lock *lock);
+
+/* Every attempt at a lock comes through here: a simulator's chance to run somebody else. */
+static inline void lock_point(const struct platform *p) {
+    if (p->lock_point)
+        p->lock_point(p->host);
+}
+static inline void lock_note_taken(const struct platform *p, uint32_t rank) {
+#ifdef MM_DEBUG
+    if (p->lock_taken)
+        p->lock_taken(p->host, rank);
+#else
+    (void)p, (void)rank;
+#endif
+}
+static inline void lock_note_dropped(const struct platform *p, uint32_t rank) {
+#ifdef MM_DEBUG
+    if (p->lock_dropped)
+        p->lock_dropped(p->host, rank);
+#else
+    (void)p, (void)rank;
+#endif
+}
+
+/* Blocks until the lock is this task's. */
+static inline void lock_acquire(const struct platform *p, struct lock *lock) {
+    uint32_t seen = 0;
+
+    lock_point(p);
+    lock_note_taken(p, lock->rank);
+    /* Pairs with the release in lock_release. */
+    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&lock->word, &seen, 1, memory_order_acquire,
+                                                                  memory_order_relaxed),
+                         0))
+        lock_acquire_contended(p, lock);
+}
+static inline void lock_release(const struct platform *p, struct lock *lock) {
+    lock_note_dropped(p, lock->rank);
+    /* Pairs with the acquire in lock_acquire and lock_try. */
+    if (__builtin_expect(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2, 0))
+        lock_release_contended(p, lock);
+}
 
 void rwlock_init(struct rwlock *lock, enum lock_rank rank);
 void read_lock(const struct platform *p, struct rwlock *lock);

@@ -101,6 +101,7 @@ struct machine {
     int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
 
     struct mm *mms[MAX_MMS];         /* mapping id - 1 -> address space */
+    _Atomic uint32_t rmap_walkers;   /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */
 };
 
 /* Bytes of boot memory that a machine with this map needs. */
@@ -126,6 +127,12 @@ static inline struct page *virt_to_page(const struct machine *m, const void *add
 /* False for holes and beyond the ends. */
 bool pfn_valid(const struct machine *m, uint32_t pfn);
 struct zone *page_zone(const struct machine *m, const struct page *page);
+
+/* Zones with memory, by node, then by type. */
+struct zone *first_populated_zone(const struct machine *m);
+struct zone *next_populated_zone(const struct zone *zone); /* NULL after the last */
+#define for_each_populated_zone(m, zone)                                                                          \
+    for (struct zone *zone = first_populated_zone(m); zone; zone = next_populated_zone(zone))
 
 static inline struct task *mm_current(const struct machine *m) {
     return m->platform->current(m->platform->host);

@@ -28,6 +28,11 @@ enum oom_verdict {
     OOM_ABORT,   /* somebody is dying already */
     OOM_NOBODY,  /* nobody left to kill */
 };
-enum oom_verdict select_bad_process(struct machine *m, struct task **ret_task, unsigned long *ret_points);
+/*
+ * The task of highest badness. skip_exempt: also leaves out those that share an address space with an exempt task, whose
+ * kill would be refused. ret_*: set if OOM_CHOSEN.
+ */
+enum oom_verdict select_bad_process(struct machine *m, bool skip_exempt, struct task **ret_task,
+                                    unsigned long *ret_points);
 
 #endif

@@ -35,13 +35,14 @@ enum page_flag {
     PG_reclaim = 17,
     PG_readahead = 18,
     PG_buddy = 19,
+    PG_tail = 20, /* of a compound page, not its first */
     PG_ZONE_SHIFT = 24, /* 3 bits */
     PG_NODE_SHIFT = 27, /* 5 bits */
 };
 
 /*
- * private, by state: buddy order if PG_buddy; migrate type while on a per-CPU list; swap entry if PG_swapcache;
- * the owner's otherwise. owner: who maps it, as mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
+ * private, by state: buddy order and free list if PG_buddy (mm/buddy.h); migrate type while on a per-CPU list; swap
+ * entry if PG_swapcache; pfn of the head in a compound page's others; the owner's otherwise. owner: who maps it, as mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
  */
 struct page {
     _Atomic uint32_t flags;    /* (A) */
@@ -59,6 +60,9 @@ struct page_list {
     uint32_t head; /* pfn of the newest, or PFN_NONE */
     uint32_t tail;
 };
+
+/* The bits above the flags: which zone the frame belongs to. They never change. */
+#define PAGE_ZONE_MASK (~UINT32_C(0) << PG_ZONE_SHIFT)
 
 static inline bool page_test(const struct page *page, enum page_flag bit) {
     return (atomic_load_explicit(&page->flags, memory_order_acquire) >> bit) & 1u;

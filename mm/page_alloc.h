@@ -47,11 +47,4 @@ void free_cold_pages(struct machine *m, struct page *const *pages, unsigned nr);
 /* The same for a pagevec, which is empty afterwards. */
 void __pagevec_free(struct machine *m, struct pagevec *pvec);
 
-/* Gives each frame of a block that is not compound a reference of its own, so that each can be freed by itself. */
-void split_page(struct machine *m, struct page *page, unsigned order);
-/* The head of a compound page; any other page itself. */
-struct page *compound_head(const struct machine *m, struct page *page);
-/* 0 for a page that is not compound. */
-unsigned compound_order(const struct machine *m, struct page *head);
-
 #endif

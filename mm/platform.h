@@ -102,15 +102,21 @@ struct platform {
     struct task *(*current)(void *host);
     unsigned (*cpu)(void *host); /* 0..nr_cpus-1; may be stale at once: the per-CPU lists carry a lock each */
     bool (*in_interrupt)(void *host);
-    /* Calls fn for every task, until it returns false. Used by the OOM killer only. */
+    /* Calls fn for every task, until it returns false. Calls may nest. Used by the OOM killer only. */
     void (*for_each_task)(void *host, bool (*fn)(struct task *task, void *arg), void *arg);
 
     /* -- locks. Words change only through the inline functions of mm/lock.h. ------------------------------------ */
     /* Blocks while *word == seen (may return early); a futex wait, a halt, or a switch of simulated tasks. */
     void (*lock_wait)(void *host, _Atomic uint32_t *word, uint32_t seen);
     void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all);
-    /* May be NULL. Called before a lock is taken: a simulator's chance to run somebody else; debug rank checks. */
+    /* May be NULL. Called before a lock is taken: a simulator's chance to run somebody else. */
     void (*lock_point)(void *host);
+    /*
+     * May be NULL; called only where the core is built with MM_DEBUG. The current task is about to take a lock (it may
+     * wait for it) or to drop one of that rank (mm/lock.h): a debug build's check that ranks rise.
+     */
+    void (*lock_taken)(void *host, uint32_t rank);
+    void (*lock_dropped)(void *host, uint32_t rank);
 
     /*
      * -- address spaces. All with the page-table lock of the block that holds addr; a run never leaves its block
@@ -168,6 +174,11 @@ struct platform {
     void (*frame_to_user)(void *host, uint32_t pfn);
     /* An allocation failed for good and __GFP_NOWARN was not given (section 8, nopage). May be NULL. */
     void (*alloc_failed)(void *host, const struct task *task, unsigned order, uint32_t gfp);
+    /*
+     * May be NULL. Memory is about to run out for good: frees what the host can spare and returns how many pages
+     * (section 13.2, notifiers). No lock held.
+     */
+    unsigned long (*oom_notify)(void *host);
     /* Kills the task (SIGKILL). points: its badness. memdie: it is the chosen victim, not one that shares its mm. */
     void (*kill)(void *host, struct task *victim, unsigned long points, bool memdie);
     /* The machine cannot go on (panic_on_oom, nobody left to kill). Does not return. */

@@ -32,6 +32,11 @@ enum vm_event_item {
     NR_VM_EVENT_ITEMS
 };
 
+/* Boot: counters at zero, thresholds by the zone's size. */
+void vmstat_init(struct zone *zone);
+/* How far a per-CPU delta may go before it is published (section 14). */
+int vmstat_threshold(unsigned nr_cpus, unsigned long present_pages);
+
 /* Folded values (per-CPU deltas not yet published are not in them); never negative. Any thread. */
 unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item);
 unsigned long global_page_state(const struct machine *m, enum zone_stat_item item);
@@ -50,6 +55,9 @@ static inline void count_vm_event(struct machine *m, unsigned item) {
 }
 /* Sums all CPUs into ret_events[NR_VM_EVENT_ITEMS]. */
 void all_vm_events(const struct machine *m, unsigned long *ret_events);
+
+/* The counter with all deltas added, as they are at some moment: what refresh_vm_stats() would make it. */
+long zone_page_state_exact(const struct zone *zone, enum zone_stat_item item);
 
 /* Publishes all deltas of all CPUs (section 14, fold). */
 void refresh_vm_stats(struct machine *m);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/check.h"
+
+#include "mm/buddy.h"
+#include "mm/lru.h"
+#include "mm/pcp.h"
+#include "mm/swapfile.h"
+
+/* How many pages of a zone say of themselves to be in each state. */
+struct census {
+    unsigned long free, pcp, lru;
+};
+
+/* What the first page of a free block says holds for the block: nobody else may say anything. */
+static const char *check_free_block(struct zone *zone, uint32_t pfn) {
+    struct machine *m = zone->machine;
+    uint32_t end = pfn + (1u << buddy_order(pfn_to_page(m, pfn)));
+
+    for (uint32_t i = pfn; i < end; i++) {
+        const struct page *page = pfn_to_page(m, i);
+        uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & ~PAGE_ZONE_MASK;
+
+        if (!pfn_valid(m, i) || page_zone(m, page) != zone)
+            return "page: a free block reaches out of its zone";
+        if (flags != (i == pfn ? 1u << PG_buddy : 0))
+            return "page: a page within a free block has flags, or begins another one";
+        if (page_count(page) != 0 || page_mapped(page))
+            return "page: a page within a free block is in use";
+    }
+    return NULL;
+}
+
+static const char *take_census(struct zone *zone, struct census *ret) {
+    struct machine *m = zone->machine;
+    uint32_t end = zone->zone_start_pfn + (uint32_t)zone->spanned_pages, step;
+
+    *ret = (struct census){0};
+    for (uint32_t pfn = zone->zone_start_pfn; pfn < end; pfn += step) {
+        const struct page *page = pfn_to_page(m, pfn);
+        const char *wrong;
+        int states;
+
+        step = 1;
+        if (!pfn_valid(m, pfn) || page_zone(m, page) != zone)
+            continue;
+        states = page_test(page, PG_buddy) + page_test(page, PG_pcp) + page_test(page, PG_lru);
+        if (states > 1)
+            return "page: one page in two of buddy lists, per-CPU lists and LRU lists";
+        if (page_test(page, PG_buddy)) {
+            wrong = check_free_block(zone, pfn);
+            if (wrong)
+                return wrong;
+            step = 1u << buddy_order(page);
+            ret->free += step;
+        } else if (page_test(page, PG_pcp)) {
+            if (page_count(page) != 0 || page_mapped(page))
+                return "page: a page on a per-CPU list is in use";
+            ret->pcp++;
+        } else if (page_test(page, PG_lru)) {
+            if (page_count(page) == 0)
+                return "page: a page on an LRU list has no reference";
+            ret->lru++;
+        } else if (page_count(page) < 0) {
+            return "page: a negative reference count";
+        }
+    }
+    return NULL;
+}
+
+static const char *check_counters(struct zone *zone) {
+    for (unsigned cpu = 0; cpu < zone->machine->nr_cpus; cpu++) {
+        const struct per_cpu_pageset *set = &zone->pageset[cpu];
+
+        for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
+            int diff = atomic_load_explicit(&set->vm_stat_diff[item], memory_order_relaxed);
+
+            if (diff > set->stat_threshold || diff < -set->stat_threshold)
+                return "vmstat: a per-CPU delta is beyond its threshold";
+        }
+        if (lock_is_held(&set->lock))
+            return "lock: a per-CPU list's lock is held";
+    }
+    return NULL;
+}
+
+static const char *check_zone_fields(struct zone *zone) {
+    int priority = atomic_load_explicit(&zone->prev_priority, memory_order_relaxed);
+
+    if (zone->pages_min > zone->pages_low || zone->pages_low > zone->pages_high)
+        return "zone: min <= low <= high does not hold";
+    if (priority < 0 || priority > DEF_PRIORITY)
+        return "zone: prev_priority is not in 0..12";
+    if (zone_is_oom_locked(zone) || zone_is_reclaim_locked(zone))
+        return "zone: ZONE_OOM_LOCKED or ZONE_RECLAIM_LOCKED has been left set";
+    if (lock_is_held(&zone->lock) || lock_is_held(&zone->lru_lock))
+        return "lock: a zone's lock is held";
+    return NULL;
+}
+
+static const char *check_zone(struct zone *zone) {
+    unsigned long free = 0, pcp = 0;
+    struct census census;
+    const char *wrong;
+
+    if ((wrong = check_zone_fields(zone)) || (wrong = check_counters(zone)) || (wrong = buddy_check(zone, &free)) ||
+        (wrong = pcp_check(zone, &pcp)) || (wrong = lru_check(zone)) || (wrong = take_census(zone, &census)))
+        return wrong;
+    if (census.free != free)
+        return "buddy: a block is marked free but on no list, or on two";
+    if (census.pcp != pcp)
+        return "pcp: a page is marked as on a per-CPU list but on none, or on two";
+    if ((long)census.lru != zone_page_state_exact(zone, NR_ACTIVE) + zone_page_state_exact(zone, NR_INACTIVE))
+        return "lru: a page is marked as on an LRU list but on none, or on two";
+    if (zone_page_state_exact(zone, NR_FREE_PAGES) != (long)free)
+        return "vmstat: NR_FREE_PAGES is not the number of free pages";
+    return NULL;
+}
+
+/* Zone and global counters are always changed together. */
+static const char *check_global_counters(struct machine *m) {
+    for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
+        long sum = 0;
+
+        for_each_populated_zone(m, zone)
+            sum += atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
+        if (sum != atomic_load_explicit(&m->vm_stat[item], memory_order_relaxed))
+            return "vmstat: a global counter is not the sum over the zones";
+    }
+    return NULL;
+}
+
+const char *mm_check(struct machine *m) {
+    const struct task *task = mm_current(m);
+    uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
+    const char *wrong;
+
+    for_each_populated_zone(m, zone)
+        if ((wrong = check_zone(zone)))
+            return wrong;
+    if ((wrong = check_global_counters(m)) || (wrong = swap_check(m)))
+        return wrong;
+    if (flags & PF_MEMALLOC && !(flags & PF_KSWAPD))
+        return "task: PF_MEMALLOC has been left set";
+    if (task->reclaim_state && !(flags & PF_KSWAPD))
+        return "task: reclaim_state has been left installed";
+    if (atomic_load_explicit(&m->nr_bad_pages, memory_order_relaxed) != 0)
+        return "page: a page in a bad state was freed or handed out";
+    return NULL;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/watermark.h"
+
+#include "mm/buddy.h"
+#include "mm/pcp.h"
+
+#define MIN_FREE_KBYTES_LEAST 128u
+#define MIN_FREE_KBYTES_MOST 65536u
+#define PERCPU_FRACTION_LEAST 8u
+#define FAULT_AROUND_MOST 512u
+#define PAGE_CLUSTER_MOST 10u
+
+bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
+                       unsigned alloc_flags) {
+    long min = (long)mark;
+    long free = (long)zone_page_state(zone, NR_FREE_PAGES) - (1l << order) + 1;
+
+    if (alloc_flags & ALLOC_HIGH)
+        min -= min / 2;
+    if (alloc_flags & ALLOC_HARDER)
+        min -= min / 4;
+    if (free <= min + (long)zone->lowmem_reserve[class_zone])
+        return false;
+    for (unsigned o = 0; o < order; o++) {
+        /* Blocks of this order are of no use to the request, but then it needs fewer large ones in reserve. */
+        free -= (long)(nr_free_blocks(zone, o) << o);
+        min >>= 1;
+        if (free <= min)
+            return false;
+    }
+    return true;
+}
+
+unsigned long int_sqrt(unsigned long x) {
+    unsigned long root = 0;
+
+    for (unsigned long bit = 1ul << 31; bit; bit >>= 1)
+        if ((root + bit) * (root + bit) <= x)
+            root += bit;
+    return root;
+}
+
+unsigned min_free_kbytes_at_boot(unsigned long kib) {
+    unsigned long root = int_sqrt(kib * 16);
+
+    if (root < MIN_FREE_KBYTES_LEAST)
+        return MIN_FREE_KBYTES_LEAST;
+    return root > MIN_FREE_KBYTES_MOST ? MIN_FREE_KBYTES_MOST : (unsigned)root;
+}
+
+/* KiB that an ordinary request may use. */
+static unsigned long kib_of_user_zones(const struct machine *m) {
+    const struct zonelist *list = &m->nodes[0]->node_zonelists[gfp_zone(m, GFP_USER)];
+    unsigned long sum = 0;
+
+    for (unsigned i = 0; list->zones[i]; i++)
+        if (list->zones[i]->present_pages > list->zones[i]->pages_high)
+            sum += list->zones[i]->present_pages - list->zones[i]->pages_high;
+    return sum << (PAGE_SHIFT - 10);
+}
+
+static void calculate_totalreserve_pages(struct machine *m) {
+    unsigned long sum = 0;
+
+    for_each_populated_zone(m, zone) {
+        unsigned long most = 0;
+
+        for (unsigned type = zone->type; type < MAX_NR_ZONES; type++)
+            if (zone->lowmem_reserve[type] > most)
+                most = zone->lowmem_reserve[type];
+        most += zone->pages_high;
+        sum += most < zone->present_pages ? most : zone->present_pages;
+    }
+    m->totalreserve_pages = sum;
+}
+
+static unsigned long highmem_min(const struct zone *zone) {
+    unsigned long min = zone->present_pages / 1024;
+
+    if (min < SWAP_CLUSTER_MAX)
+        return SWAP_CLUSTER_MAX;
+    return min > 128 ? 128 : min;
+}
+
+/* MOVABLE zones are made of ordinary frames here, so that they count as low memory. */
+static bool is_highmem(const struct zone *zone) {
+    return zone->type == ZONE_HIGHMEM;
+}
+
+void setup_per_zone_pages_min(struct machine *m) {
+    unsigned long pages_min = m->tune.min_free_kbytes >> (PAGE_SHIFT - 10), lowmem_pages = 0;
+
+    for_each_populated_zone(m, zone)
+        if (!is_highmem(zone))
+            lowmem_pages += zone->present_pages;
+
+    for_each_populated_zone(m, zone) {
+        unsigned long tmp = 0;
+
+        if (lowmem_pages)
+            tmp = (unsigned long)((uint64_t)pages_min * zone->present_pages / lowmem_pages);
+        lock_acquire(m->platform, &zone->lock);
+        zone->pages_min = is_highmem(zone) ? highmem_min(zone) : tmp;
+        zone->pages_low = zone->pages_min + tmp / 4;
+        zone->pages_high = zone->pages_min + tmp / 2;
+        lock_release(m->platform, &zone->lock);
+        setup_zone_migrate_reserve(zone);
+    }
+    calculate_totalreserve_pages(m);
+}
+
+void setup_per_zone_lowmem_reserve(struct machine *m) {
+    for (unsigned n = 0; n < m->nr_nodes; n++) {
+        struct zone *zones = m->nodes[n]->node_zones;
+
+        for (unsigned lower = 0; lower < MAX_NR_ZONES; lower++) {
+            unsigned ratio = m->tune.lowmem_reserve_ratio[lower];
+            unsigned long above = 0;
+
+            if (ratio < 1)
+                ratio = m->tune.lowmem_reserve_ratio[lower] = 1;
+            zones[lower].lowmem_reserve[lower] = 0;
+            for (unsigned type = lower + 1; type < MAX_NR_ZONES; type++) {
+                above += zones[type].present_pages;
+                zones[lower].lowmem_reserve[type] = above / ratio;
+            }
+        }
+    }
+    calculate_totalreserve_pages(m);
+}
+
+void init_per_zone_pages_min(struct machine *m) {
+    m->tune = (struct tunables){
+        .min_free_kbytes = min_free_kbytes_at_boot(kib_of_user_zones(m)),
+        .lowmem_reserve_ratio = {256, 256, 32, 32, 1},
+        .swappiness = 60,
+        .page_cluster = 3,
+        .reclaim_scope = RECLAIM_NODE,
+    };
+    setup_per_zone_pages_min(m);
+    setup_per_zone_lowmem_reserve(m);
+}
+
+static bool tunables_are_valid(const struct tunables *tune) {
+    return tune->swappiness <= 100 && tune->page_cluster <= PAGE_CLUSTER_MOST && tune->panic_on_oom <= 2 &&
+           tune->oom_kill_allocating_task <= 1 && tune->inactive_percent <= 100 && tune->park_neighbours <= 1 &&
+           tune->fault_around_max <= FAULT_AROUND_MOST && tune->fault_around_fresh <= FAULT_AROUND_MOST &&
+           (tune->reclaim_scope == RECLAIM_NODE || tune->reclaim_scope == RECLAIM_ZONELIST) &&
+           (tune->percpu_pagelist_fraction == 0 || tune->percpu_pagelist_fraction >= PERCPU_FRACTION_LEAST);
+}
+
+enum mm_status machine_tune(struct machine *m, const struct tunables *wanted) {
+    struct tunables old = m->tune;
+
+    if (!tunables_are_valid(wanted))
+        return MM_INVAL;
+    m->tune = *wanted;
+    if (wanted->min_free_kbytes != old.min_free_kbytes)
+        setup_per_zone_pages_min(m);
+    setup_per_zone_lowmem_reserve(m);
+    if (wanted->percpu_pagelist_fraction != old.percpu_pagelist_fraction)
+        for_each_populated_zone(m, zone)
+            pcp_set_sizes(zone, wanted->percpu_pagelist_fraction);
+    return MM_OK;
+}
