@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 enum weir_op {
-    OP_MMAP,       /* addr, len, prot, flags -> address; anonymous private memory only */
+    OP_MMAP,       /* addr, len, prot, flags (runtime/space.h) -> address; anonymous private memory only */
     OP_MUNMAP,     /* addr, len */
-    OP_MPROTECT,   /* addr, len, prot */
+    OP_MPROTECT,   /* addr, len, prot, pkey or -1 */
     OP_MREMAP,     /* addr, old_len, new_len, flags, new_addr -> address */
     OP_MADVISE,    /* addr, len, advice */
     OP_MLOCK,      /* addr, len, flags */
@@ -23,19 +23,18 @@ enum weir_op {
     OP_MLOCKALL,   /* flags */
     OP_MUNLOCKALL,
     OP_MINCORE,    /* addr, len, vec (in unmanaged memory) */
-    OP_FOREIGN,    /* addr, len: a mapping of the host's is about to be laid over this managed range */
+    OP_FOREIGN,    /* addr, len, no_replace: a mapping of the host's is about to be laid over this managed range */
     OP_HOLD,       /* addr, len: keep resident (mm_hold each page) */
     OP_RELEASE,    /* addr, len */
     OP_FORK_PREPARE, /* runtime/fork.c */
     OP_FORK_PARENT,
-    OP_FORK_CHILD,
 };
 
 /* Is any byte of [addr, addr+len) in the managed range? False before weir is up. Async-signal-safe, no lock. */
 int weir_manages(uintptr_t addr, size_t len);
 /*
  * Has the service thread do op and returns its result, or a negative errno. Callable from any thread of the program
- * and from signal handlers. Touches no managed memory but through the caller's own stack.
+ * and from signal handlers; errno is left alone. Touches no managed memory but through the caller's own stack.
  */
 long weir_call(enum weir_op op, uintptr_t a0, uintptr_t a1, uintptr_t a2, uintptr_t a3, uintptr_t a4);
 

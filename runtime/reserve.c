@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/reserve.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "mm/machine.h"
+#include "mm/memory.h"
+#include "runtime/runtime.h"
+#include "runtime/sys.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+_Static_assert(VM_READ == PROT_READ && VM_WRITE == PROT_WRITE && VM_EXEC == PROT_EXEC, "flags are Linux's protections");
+
+int reserve_protect(uintptr_t start, uintptr_t end, uint32_t flags) {
+    return (int)sys3(SYS_mprotect, start, end - start, flags & VM_ACCESS);
+}
+
+void reserve_follow(uintptr_t start, uintptr_t end) {
+    const struct vm_area *area = find_area_from(rt.mm, start);
+
+    while (start < end) {
+        uintptr_t to = !area ? end : area->start > start ? area->start : area->end;
+
+        if (to > end)
+            to = end;
+        if (!area || area->start > start) {
+            reserve_protect(start, to, 0);
+        } else {
+            if (!(area->flags & VM_FOREIGN))
+                reserve_protect(start, to, area->flags);
+            area = area_next(rt.mm, area);
+        }
+        start = to;
+    }
+}
+
+int reserve_renew(uintptr_t start, uintptr_t end) {
+    long result = sys6(SYS_mmap, start, end - start, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+    if (result < 0 && result > -4096)
+        return (int)result;
+    /* As the whole reservation: a huge page would take 2 MiB where one page was charged. */
+    sys3(SYS_madvise, start, end - start, MADV_NOHUGEPAGE);
+    return uffd_register(start, end - start);
+}
+
+/*
+ * One mremap call works on one mapping of Linux's only, and where those begin and end is Linux's business: refused a
+ * range, it gets the halves. Returns how many bytes have moved, from the start.
+ */
+static size_t move_some(uintptr_t from, uintptr_t to, size_t len, int *ret_error) {
+    long result = sys5(SYS_mremap, from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+
+    if (result == (long)to)
+        return len;
+    if (result == -EFAULT && len > PAGE_SIZE) {
+        size_t half = (len / 2 + PAGE_SIZE - 1) & PAGE_MASK;
+        size_t done = move_some(from, to, half, ret_error);
+
+        return done < half ? done : half + move_some(from + half, to + half, len - half, ret_error);
+    }
+    *ret_error = (int)result;
+    return 0;
+}
+
+int reserve_move(uintptr_t from, uintptr_t to, size_t len) {
+    int error = 0, ignored;
+    size_t done = move_some(from, to, len, &error);
+
+    /* What moves loses its registration, what stays keeps it. */
+    if (done == len)
+        error = uffd_register(to, len);
+    if (error == 0)
+        return 0;
+    if (done && (move_some(to, from, done, &ignored) != done || uffd_register(from, done) != 0))
+        rt.machine->platform->panic(rt.machine->platform->host, "Linux would not take back a mapping it had moved");
+    if (done)
+        reserve_renew(to, to + done);
+    return error;
+}
