@@ -16,7 +16,10 @@
 #define WEIR_STATS_MAGIC 0x7274737269657731ull /* "1weirstr" */
 #define WEIR_STATS_VERSION 1u
 #define WEIR_STATS_PROCESSES 64u
-/* Latency histogram: bucket i counts values in [2^(i/4) .. 2^((i+1)/4)) quarter-octaves of nanoseconds, from 64 ns. */
+/*
+ * Latency histogram: four buckets of equal width to an octave. Bucket 4 * o + q counts values from
+ * 64 * 2^o * (1 + q/4) ns up to where the next begins; bucket 0 whatever is shorter, too.
+ */
 #define WEIR_LATENCY_BUCKETS 128u
 
 enum weir_fault_kind {
