@@ -42,7 +42,8 @@ enum page_flag {
 
 /*
  * private, by state: buddy order and free list if PG_buddy (mm/buddy.h); migrate type while on a per-CPU list; swap
- * entry if PG_swapcache; pfn of the head in a compound page's others; the owner's otherwise. owner: who maps it, as mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
+ * entry if PG_swapcache; pfn of the head in a compound page's others; the owner's otherwise. owner: who maps it, as
+ * mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
  */
 struct page {
     _Atomic uint32_t flags;    /* (A) */

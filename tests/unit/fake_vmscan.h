@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fake_vmscan.h - reclaim by script, in place of mm/vmscan.c: for tests of the allocation's slow path.
+ */
+#ifndef TESTS_FAKE_VMSCAN_H
+#define TESTS_FAKE_VMSCAN_H
+
+#include "mm/vmscan.h"
+
+struct fake_vmscan {
+    unsigned calls, wakes;
+    unsigned wakes_order;
+    /* What each call returns, and does; NULL: no progress. call: 1 for the first. */
+    unsigned long (*reclaim)(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp,
+                             unsigned call);
+};
+
+extern struct fake_vmscan fake_vmscan;
+
+#endif
