@@ -22,7 +22,7 @@ bool lock_try(const struct platform *p, struct lock *lock) {
     /* Pairs with the release in lock_release. */
     if (!atomic_compare_exchange_strong_explicit(&lock->word, &free, 1, memory_order_acquire, memory_order_relaxed))
         return false;
-    lock_note_taken(p, lock->rank);
+    lock_note_taken(p, lock->rank, false);
     return true;
 }
 
@@ -57,7 +57,7 @@ void rwlock_init(struct rwlock *lock, enum lock_rank rank) {
 
 void read_lock(const struct platform *p, struct rwlock *lock) {
     lock_point(p);
-    lock_note_taken(p, lock->rank);
+    lock_note_taken(p, lock->rank, true);
     for (;;) {
         uint32_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
 
@@ -86,7 +86,7 @@ void read_unlock(const struct platform *p, struct rwlock *lock) {
 
 void write_lock(const struct platform *p, struct rwlock *lock) {
     lock_point(p);
-    lock_note_taken(p, lock->rank);
+    lock_note_taken(p, lock->rank, true);
     atomic_fetch_add_explicit(&lock->writers, 1, memory_order_seq_cst);
     for (;;) {
         uint32_t seen = 0;

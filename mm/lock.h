@@ -3,7 +3,7 @@
  * lock.h - the locks of the core: a mutex that spins briefly and then waits through the platform, and a
  * reader-writer lock of the same make.
  *
- * Ranks are the executable lock order (docs/locking.md): a task takes locks in rising rank only. Locks of the same
+ * Ranks are the executable lock order (docs/locking.md): a task waits for locks in rising rank only. Locks of the same
  * rank never nest. With MM_DEBUG each lock taken and dropped is told to the platform, which can hold a task to that.
  */
 #ifndef MM_LOCK_H
@@ -59,12 +59,12 @@ static inline void lock_point(const struct platform *p) {
     if (p->lock_point)
         p->lock_point(p->host);
 }
-static inline void lock_note_taken(const struct platform *p, uint32_t rank) {
+static inline void lock_note_taken(const struct platform *p, uint32_t rank, bool may_wait) {
 #ifdef MM_DEBUG
     if (p->lock_taken)
-        p->lock_taken(p->host, rank);
+        p->lock_taken(p->host, rank, may_wait);
 #else
-    (void)p, (void)rank;
+    (void)p, (void)rank, (void)may_wait;
 #endif
 }
 static inline void lock_note_dropped(const struct platform *p, uint32_t rank) {
@@ -81,7 +81,7 @@ static inline void lock_acquire(const struct platform *p, struct lock *lock) {
     uint32_t seen = 0;
 
     lock_point(p);
-    lock_note_taken(p, lock->rank);
+    lock_note_taken(p, lock->rank, true);
     /* Pairs with the release in lock_release. */
     if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&lock->word, &seen, 1, memory_order_acquire,
                                                                   memory_order_relaxed),

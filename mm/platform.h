@@ -112,10 +112,11 @@ struct platform {
     /* May be NULL. Called before a lock is taken: a simulator's chance to run somebody else. */
     void (*lock_point)(void *host);
     /*
-     * May be NULL; called only where the core is built with MM_DEBUG. The current task is about to take a lock (it may
-     * wait for it) or to drop one of that rank (mm/lock.h): a debug build's check that ranks rise.
+     * May be NULL; called only where the core is built with MM_DEBUG. The current task is about to wait for a lock of
+     * that rank (mm/lock.h), or has got it without waiting (!may_wait), or is about to drop it: a debug build's check
+     * that ranks rise.
      */
-    void (*lock_taken)(void *host, uint32_t rank);
+    void (*lock_taken)(void *host, uint32_t rank, bool may_wait);
     void (*lock_dropped)(void *host, uint32_t rank);
 
     /*
