@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * advice.c - calls that reach memory in roundabout ways: process_madvise(2) on oneself, prctl(2) naming a range.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+
+#include "interpose/interpose.h"
+#include "runtime/runtime.h"
+#include "runtime/service.h"
+#include "runtime/sys.h"
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
+
+/* Does this pidfd stand for the calling process? Its fdinfo has a line "Pid:\t<number>". */
+static bool is_own_pidfd(int pidfd) {
+    char path[64] = "/proc/self/fdinfo/", text[512], digits[16];
+    const char *line;
+    unsigned nr = 0, pid = 0, value = (unsigned)pidfd;
+    size_t len = strlen(path);
+    long fd, got;
+
+    do
+        digits[nr++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    while (nr)
+        path[len++] = digits[--nr];
+    fd = sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    got = sys3(SYS_read, fd, text, sizeof(text) - 1);
+    sys1(SYS_close, fd);
+    text[got > 0 ? got : 0] = '\0';
+    line = strstr(text, "Pid:\t");
+    if (!line)
+        return false;
+    for (line += 5; *line >= '0' && *line <= '9'; line++)
+        pid = pid * 10 + (unsigned)(*line - '0');
+    return pid == (unsigned)sys0(SYS_getpid);
+}
+
+WEIR_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *ranges, size_t nr, int advice, unsigned flags) {
+    bool managed = false;
+    ssize_t done = 0;
+
+    for (size_t i = 0; i < nr && nr <= IOV_MAX; i++)
+        managed |= weir_manages((uintptr_t)ranges[i].iov_base, ranges[i].iov_len) != 0;
+    if (!managed || flags || !is_own_pidfd(pidfd))
+        return as_libc(sys5(SYS_process_madvise, pidfd, ranges, nr, advice, flags));
+    for (size_t i = 0; i < nr; i++) {
+        if (madvise(ranges[i].iov_base, ranges[i].iov_len, advice) != 0)
+            return done ? done : -1;
+        done += (ssize_t)ranges[i].iov_len;
+    }
+    return done;
+}
+
+/* A name would split Linux's mapping of the managed range, and shows nowhere but in /proc/PID/maps. */
+WEIR_EXPORT int prctl(int option, ...) {
+    unsigned long args[4];
+    va_list list;
+
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        args[i] = va_arg(list, unsigned long);
+    va_end(list);
+    if (option == PR_SET_VMA && weir_manages(args[1], args[2]))
+        return 0;
+    return (int)as_libc(sys5(SYS_prctl, option, args[0], args[1], args[2], args[3]));
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init.c - the library's constructor: boots weir as the command asked in the environment, or stays out of the way.
+ */
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "interpose/interpose.h"
+#include "runtime/config.h"
+#include "runtime/runtime.h"
+#include "runtime/sys.h"
+
+#define EXIT_WEIR_FAILED 125
+
+static uintptr_t allocator_start, allocator_end;
+
+static void fail(void) {
+    sys1(SYS_exit_group, EXIT_WEIR_FAILED);
+    __builtin_unreachable();
+}
+
+void *real_function(const char *name) {
+    void *function = dlsym(RTLD_NEXT, name);
+
+    if (!function) {
+        weir_say("this libc has no %s: it is not one weir can work with", name);
+        fail();
+    }
+    return function;
+}
+
+static int note_allocator(struct dl_phdr_info *info, size_t size, void *arg) {
+    (void)size;
+    (void)arg;
+    if (!info->dlpi_name || (!strstr(info->dlpi_name, "libjemalloc") && !strstr(info->dlpi_name, "libmimalloc")))
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+
+        if (segment->p_type == PT_LOAD && segment->p_flags & PF_X) {
+            allocator_start = info->dlpi_addr + segment->p_vaddr;
+            allocator_end = allocator_start + segment->p_memsz;
+        }
+    }
+    return 1;
+}
+
+void allocator_find(void) {
+    dl_iterate_phdr(note_allocator, NULL);
+}
+
+bool allocator_holds(const void *code) {
+    return (uintptr_t)code - allocator_start < allocator_end - allocator_start;
+}
+
+/* The environment as the loader hands it over: this constructor may run before libc's own. */
+static const char *lookup(char **environment, const char *name) {
+    size_t len = strlen(name);
+
+    for (; *environment; environment++)
+        if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+            return *environment + len + 1;
+    return NULL;
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **environment) {
+    const char *text = lookup(environment, WEIR_CONFIG_ENV);
+    const char *stats = lookup(environment, WEIR_STATS_ENV);
+    struct weir_config config;
+
+    (void)argc;
+    (void)argv;
+    fork_handlers_init();
+    if (!text)
+        return;
+    if (!config_decode(text, &config)) {
+        weir_say("the environment variable " WEIR_CONFIG_ENV " makes no sense: it is for 'weir run' to set");
+        fail();
+    }
+    allocator_find();
+    if (!runtime_boot(&config, stats ? stats : ""))
+        fail();
+}
