@@ -36,6 +36,7 @@ enum page_flag {
     PG_readahead = 18,
     PG_buddy = 19,
     PG_tail = 20, /* of a compound page, not its first */
+    PG_arena = 21, /* the core may have put bytes at page_address(); stays when the frame is freed */
     PG_ZONE_SHIFT = 24, /* 3 bits */
     PG_NODE_SHIFT = 27, /* 5 bits */
 };

@@ -57,6 +57,18 @@ static bool prepare_free(struct machine *m, struct page *page) {
     return true;
 }
 
+/*
+ * A movable page is somebody's mapped memory, whose bytes the platform keeps; any other is the core's, at
+ * page_address(). When a frame changes sides, the platform is told. Returns the flag that the page is to have.
+ */
+static inline uint32_t change_sides(struct machine *m, struct page *page, gfp_t gfp) {
+    if (!(gfp & __GFP_MOVABLE))
+        return 1u << PG_arena;
+    if (page_flags(page) & 1u << PG_arena && m->platform->frame_to_user)
+        m->platform->frame_to_user(m->platform->host, page_to_pfn(m, page));
+    return 0;
+}
+
 /* Readies a block that has left the free lists for its user. False if it must not be handed out. */
 static inline bool prep_new_page(struct machine *m, struct page *page, unsigned order, gfp_t gfp) {
     uint32_t flags = page_flags(page);
@@ -69,7 +81,9 @@ static inline bool prep_new_page(struct machine *m, struct page *page, unsigned 
             return false;
         bad_page(m, page);
     }
-    reset_flags(page, 0);
+    for (unsigned i = 1; i < 1u << order; i++)
+        reset_flags(page + i, change_sides(m, page + i, gfp));
+    reset_flags(page, change_sides(m, page, gfp));
     page->private = 0;
     /* Whoever finds the page by pfn and takes a reference must see it reset. */
     atomic_store_explicit(&page->count, 1, memory_order_release);

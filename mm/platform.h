@@ -171,7 +171,10 @@ struct platform {
 
     /* -- events. ----------------------------------------------------------------------------------------------- */
     void (*wake_kswapd)(void *host, int node);
-    /* A frame leaves the free lists for mapped use / comes back to them. May be NULL. No lock held but the caller's. */
+    /*
+     * A frame in which the core may have left bytes at page_address() is handed out for mapped use (__GFP_MOVABLE):
+     * those bytes may go. May be NULL. Any lock of the caller's may be held.
+     */
     void (*frame_to_user)(void *host, uint32_t pfn);
     /* An allocation failed for good and __GFP_NOWARN was not given (section 8, nopage). May be NULL. */
     void (*alloc_failed)(void *host, const struct task *task, unsigned order, uint32_t gfp);
