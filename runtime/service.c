@@ -135,17 +135,13 @@ static void answer(struct weir_request *r, long result) {
 
 /*
  * Does one posted request. False: it has to wait, because a fork has stopped the world. The halves of a fork stop and
- * start the world themselves; so does a move of memory, which therefore waits even for the thread that forks.
+ * start the world themselves.
  */
 static bool serve(struct weir_request *r) {
     bool enters = r->op != OP_FORK_PREPARE && r->op != OP_FORK_PARENT;
 
-    if (enters && !world_enter(r->op == OP_MREMAP ? 0 : r->tid))
+    if (enters && !world_enter(r->tid))
         return false;
-    if (r->op == OP_MREMAP) {
-        world_leave();
-        enters = false;
-    }
     atomic_store(&r->state, SLOT_TAKEN);
     if (r->op == OP_FORK_PREPARE)
         fork_service_prepare(r);

@@ -6,12 +6,10 @@
 
 #include "mm/machine.h"
 #include "mm/mlock.h"
-#include "runtime/handler.h"
 #include "runtime/reserve.h"
 #include "runtime/runtime.h"
 #include "runtime/space_areas.h"
 #include "runtime/sys.h"
-#include "runtime/world.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
@@ -86,12 +84,10 @@ failed:
     return false;
 }
 
-/* Has everything of the old range at its address, and nothing in the shadow or under way. */
+/* The old range is still (mm_still): everything of it lies at its address, and nothing in the shadow or under way. */
 static long move_bytes_and_entries(const struct remap *r) {
-    long result;
+    long result = reserve_move(r->from, r->to, r->old_len);
 
-    unpark_range(rt.mm, r->from, r->from + r->old_len);
-    result = reserve_move(r->from, r->to, r->old_len);
     if (result)
         return result;
     if (move_page_range(rt.mm, r->from, r->to, r->old_len) != MM_OK) {
@@ -103,7 +99,7 @@ static long move_bytes_and_entries(const struct remap *r) {
     return 0;
 }
 
-/* Moves to r->to, which is free. The world is stopped: nobody parks or evicts while bytes and entries disagree. */
+/* Moves to r->to, which is free. */
 static long move_within(const struct remap *r) {
     size_t before = range_accounted(rt.mm, r->from, r->from + r->old_len);
     uint32_t flags = flags_at_end(r->from + r->old_len);
@@ -136,10 +132,9 @@ static long move_within(const struct remap *r) {
  */
 static long move_out(const struct remap *r) {
     uintptr_t old_end = r->from + r->old_len;
-    long result;
+    long result =
+        sys5(SYS_mremap, r->from, r->old_len, r->old_len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, r->to);
 
-    unpark_range(rt.mm, r->from, old_end);
-    result = sys5(SYS_mremap, r->from, r->old_len, r->old_len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, r->to);
     if (result < 0 && result > -4096)
         return result;
     /* The pages are gone from here: only their entries are left to be forgotten. */
@@ -222,17 +217,20 @@ static long remap_in_place(struct remap *r) {
     return r->flags & MREMAP_MAYMOVE ? 1 : -ENOMEM;
 }
 
-static long move_while_stopped(struct remap *r, bool outside) {
+/* Nobody may park or evict while bytes and entries disagree. */
+static long move_while_still(struct remap *r, bool outside) {
+    uintptr_t old_end = r->from + r->old_len;
     long result;
 
-    world_stop((int)sys0(SYS_gettid));
     space_write_lock();
     result = outside ? 0 : choose_target(r);
-    if (!result)
+    if (!result) {
+        mm_still(rt.mm, r->from, old_end);
+        unpark_range(rt.mm, r->from, old_end);
         result = outside ? move_out(r) : move_within(r);
+        mm_still_end(rt.mm);
+    }
     space_write_unlock();
-    world_start();
-    handler_retry_deferred();
     return result;
 }
 
@@ -274,7 +272,7 @@ long space_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uin
         if (!fits)
             return -ENOMEM;
     }
-    result = move_while_stopped(&r, outside);
+    result = move_while_still(&r, outside);
     if (result > 0)
         lock_grown(&r, result);
     return result;
