@@ -3,6 +3,7 @@
  * memory.c - mmap(2) and its relatives: private anonymous memory goes to weir, everything else to Linux, a range that
  * is partly one and partly the other to both, piece by piece.
  */
+#undef _FILE_OFFSET_BITS /* with 64, mmap is but another name of mmap64, and here are both */
 #include <stdarg.h>
 #include <sys/mman.h>
 
