@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""What the benches share: compiling their programs, running them, medians, tables and progress."""
+
+import atexit
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MIB = 1 << 20
+
+
+class Bench:
+    """A bench: its working folder, what it must undo, and its results."""
+
+    def __init__(self, name, weir, folder=None):
+        self.name = name
+        self.weir_path = weir
+        self.undo = contextlib.ExitStack()
+        self.dir = tempfile.mkdtemp(prefix=f"weir-bench-{name}-", dir=folder or os.environ.get("TMPDIR", "/var/tmp"))
+        self.undo.callback(shutil.rmtree, self.dir, ignore_errors=True)
+        atexit.register(self.undo.close)
+        # Every way out but SIGKILL goes through exit handlers.
+        for signo in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signo, lambda number, _: sys.exit(128 + number))
+        self.child = None
+        self.undo.callback(self.kill_child)
+        self.start = time.monotonic()
+
+    def kill_child(self):
+        if self.child and self.child.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+
+    def compile(self, source):
+        program = os.path.join(self.dir, os.path.basename(source)[:-2])
+        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-pthread", "-o", program,
+                        os.path.join(ROOT, source)], check=True)
+        return program
+
+    def weir(self, command, ram_bytes, *options):
+        return [self.weir_path, "run", "--ram", str(ram_bytes), "--swap", self.dir, *options, "--", *command]
+
+    def run(self, command, timeout_s, before=None, stdin=None, on_line=None):
+        """Runs to the end. Returns (seconds, its output). A failure of the program ends the bench.
+
+        The output goes to a file: a pipe would make the program wait for its reader. on_line is called, from another
+        thread, for each line of it as it comes.
+        """
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(open(stdin, "rb")) if stdin else subprocess.DEVNULL
+            out = stack.enter_context(tempfile.NamedTemporaryFile(dir=self.dir))
+            err = stack.enter_context(tempfile.TemporaryFile(dir=self.dir))
+            start = time.monotonic()
+            self.child = subprocess.Popen(command, stdin=source, stdout=out, stderr=err, preexec_fn=before,
+                                          start_new_session=True, cwd=self.dir)
+            done = threading.Event()
+            watcher = threading.Thread(target=self.watch, args=(out.name, done, timeout_s, on_line), daemon=True)
+            watcher.start()
+            try:
+                self.child.wait()
+                wall_s = time.monotonic() - start
+            finally:
+                done.set()
+                watcher.join()
+                self.kill_child()
+            if self.child.returncode != 0:
+                err.seek(0)
+                late = f", after {timeout_s} s" if wall_s >= timeout_s else ""
+                self.fail(f"{' '.join(command)[:300]}: status {self.child.returncode}{late}: "
+                          f"{err.read().decode('utf-8', 'replace')[-600:]}")
+            out.seek(0)
+            return wall_s, out.read()
+
+    def watch(self, path, done, timeout_s, on_line):
+        end = time.monotonic() + timeout_s
+        with open(path, "rb") as file:
+            pending = b""
+            while not done.wait(0.1):
+                if time.monotonic() > end:
+                    with contextlib.suppress(OSError):
+                        os.killpg(self.child.pid, signal.SIGKILL)
+                    return
+                if on_line:
+                    *lines, pending = (pending + file.read()).split(b"\n")
+                    for line in lines:
+                        on_line(line.decode())
+
+    def fail(self, text):
+        self.clear_progress()
+        print(f"bench/{self.name}: {text}", file=sys.stderr)
+        sys.exit(1)
+
+    def progress(self, text):
+        """What is under way: a line that is written over on a terminal."""
+        elapsed = f"[{time.monotonic() - self.start:5.0f} s] "
+        if sys.stderr.isatty():
+            print(f"\r\033[K{elapsed}{text}"[:118], end="", file=sys.stderr, flush=True)
+        else:
+            print(f"{elapsed}{text}", file=sys.stderr, flush=True)
+
+    def clear_progress(self):
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def elapsed_s(self):
+        return time.monotonic() - self.start
+
+
+@contextlib.contextmanager
+def quiet_interrupt():
+    """Ctrl-C ends a bench as it ends any command; what it made is removed on the way out."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(130)
+
+
+def machine():
+    """Where the figures come from."""
+    model = ""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
+    return {"kernel": platform.release(), "cpus": os.cpu_count(), "cpu": model,
+            "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def table(rows):
+    """Prints rows of texts in columns, the first column to the left."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]))
+
+
+def save_json(path, data):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(data, file, indent=2)
+        file.write("\n")
