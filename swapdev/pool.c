@@ -8,8 +8,11 @@
 #include "swapdev/zspage.h"
 
 #define POOL_ORDER 4
-/* Faster than 1 by a third where data compresses in part, at a few per cent of its size. */
-#define ACCELERATION 2
+/*
+ * Measured on a Python heap, 1 to 4 differ by 4 % in time and by 3 % in size; on program text, 4 rejects twice as many
+ * pages, each of which goes to a file; and 2 sees nothing in words that alternate with zeros.
+ */
+#define ACCELERATION 1
 #define SLOTS_PER_CHUNK 496u
 #define WORKSPACES_PER_BLOCK 3u
 #define MAX_BLOCKS 10u
