@@ -63,9 +63,12 @@ static bool ring_exists(const struct swap_file *file) {
     return state == RING_OPEN || state == RING_BROKEN;
 }
 
-/* Hands the runs of a cluster to the ring. Returns the slots of those it did not take. */
-static uint64_t submit(struct swap_file *file, struct cluster *c) {
-    uint64_t left = c->slots;
+/*
+ * Hands the runs of a cluster to the ring. Returns the slots of those it did not take. The window and its slots are
+ * handed over: without the lock, only what never changes may be read from a cluster that others may reap.
+ */
+static uint64_t submit(struct swap_file *file, const struct cluster *c, uint32_t window, uint64_t slots) {
+    uint64_t left = slots;
     unsigned nr = count_runs(left), taken = 0;
 
     lock_acquire(file->platform, &file->submit_lock);
@@ -74,7 +77,7 @@ static uint64_t submit(struct swap_file *file, struct cluster *c) {
             unsigned first, len = first_run(bits, &first);
 
             ring_prepare(&file->write_ring, RING_WRITE, c->bytes + first * PAGE_SIZE, len * PAGE_SIZE,
-                         slot_position(c->window * CLUSTER_SLOTS + first),
+                         slot_position(window * CLUSTER_SLOTS + first),
                          request_data((unsigned)(c - file->clusters), first, len));
             bits &= ~run_mask(first, len);
         }
@@ -143,15 +146,16 @@ static void finish(struct swap_file *file, struct cluster *c) {
 }
 
 void cluster_send(struct swap_file *file, struct cluster *c) {
-    uint64_t left;
+    uint64_t slots = c->slots, left;
+    uint32_t window = c->window;
 
     c->state = CLUSTER_IN_FLIGHT;
     c->redo = 0;
     /* All of them count at once: whoever reaps the first must not think that it was the last. */
-    c->requests = count_runs(c->slots);
+    c->requests = count_runs(slots);
     file->nr_gathering--;
     file_unlock(file);
-    left = submit(file, c);
+    left = submit(file, c, window, slots);
     file_lock(file);
     /* If the ring took everything, the cluster may be reaped, free and in use again by now. */
     if (left) {
