@@ -82,8 +82,9 @@ def lives_with_enough_swap(suite):
 def locked_too_much(suite):
     """Locked pages cannot be reclaimed: with more of them than RAM the budget cannot be kept."""
     run = suite.run(suite.weir([harness.PYTHON, "-c", """
-import ctypes, resource
-resource.setrlimit(resource.RLIMIT_MEMLOCK, (-1, -1))
+import contextlib, ctypes, resource
+with contextlib.suppress(OSError, ValueError):
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (-1, -1))
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
