@@ -21,6 +21,13 @@ static inline uintptr_t owner_address(uint64_t owner) {
     return (uintptr_t)(owner & ((UINT64_C(1) << 40) - 1)) << PAGE_SHIFT;
 }
 
+/*
+ * The address space that an owner names, or NULL. It stays until rmap_put_mm(), to be called in either case: who frees
+ * one waits for that.
+ */
+struct mm *rmap_get_mm(struct machine *m, uint64_t owner);
+void rmap_put_mm(struct machine *m);
+
 /* Where a page's owner is, with the page-table lock held. */
 struct rmap_walk {
     struct mm *mm;
@@ -55,5 +62,7 @@ enum unmap_result try_to_unmap(struct machine *m, struct page *page);
  * wants the page any more. The page is locked and in the swap cache.
  */
 bool rmap_restore(struct machine *m, struct page *page);
+/* A page of the swap cache moves to another slot: its entry, if it still says old, follows. The page is locked. */
+void rmap_change_entry(struct machine *m, struct page *page, swp_entry_t old, swp_entry_t new);
 
 #endif

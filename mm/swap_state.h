@@ -30,11 +30,6 @@ bool remove_exclusive_swap_page(struct machine *m, struct page *page);
  */
 bool remove_from_swap_cache(struct machine *m, struct page *page);
 
-/* More than half full: copies of pages that are in memory anyway are given up. */
-bool vm_swap_full(const struct machine *m);
-/* Should a page just read back give up its slot? (An exclusive area, or one more than half full.) */
-bool swap_gives_up_slot(struct machine *m, swp_entry_t entry);
-
 /*
  * Writes a locked, clean-marked page of the swap cache to its slot, or to one of the next area by priority that takes
  * it. MM_OK: done; MM_SUBMITTED: PG_writeback is set until end_swap_write(); MM_REJECTED: no area takes it; MM_IO.

@@ -41,7 +41,7 @@ void swap_set_writable(struct machine *m, unsigned type, bool writable);
 enum mm_status swap_remove(struct machine *m, unsigned type);
 uint32_t swap_inuse(const struct machine *m, unsigned type);
 
-/* A free slot of the first area by priority that has room, or none (val 0). */
+/* A free slot, its count 1, of the first area by priority that has room, or none (val 0). */
 swp_entry_t get_swap_page(struct machine *m);
 /* The same, but only of areas whose priority is lower than that of `above`: where a page goes that it rejected. */
 swp_entry_t get_swap_page_below(struct machine *m, unsigned above);
@@ -49,7 +49,15 @@ enum mm_status swap_duplicate(struct machine *m, swp_entry_t entry); /* MM_INVAL
 void swap_free(struct machine *m, swp_entry_t entry);
 unsigned swap_count(struct machine *m, swp_entry_t entry);
 
+/* More than half full: copies of pages that are in memory anyway are given up. */
+bool vm_swap_full(const struct machine *m);
+/* Should a page just read back give up its slot? (An exclusive area, or swap or this area more than half full.) */
+bool swap_gives_up_slot(const struct machine *m, swp_entry_t entry);
+
 /* Calls fn for each slot in use of an area, ascending, under swap_lock: fn must not block. For a fork's freeze. */
 void swap_for_each_used(struct machine *m, unsigned type, void (*fn)(uint32_t offset, void *arg), void *arg);
+
+/* The first thing wrong with the areas, or NULL. No other task may be inside the core. */
+const char *swap_check(struct machine *m);
 
 #endif

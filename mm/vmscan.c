@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/vmscan.h"
+
+#include "mm/lru.h"
+#include "mm/page_alloc.h"
+#include "mm/page_list.h"
+#include "mm/park.h"
+#include "mm/rmap.h"
+#include "mm/shrink.h"
+#include "mm/swap_state.h"
+#include "mm/swapfile.h"
+#include "mm/watermark.h"
+
+static unsigned long lru_pages(const struct zone *zone) {
+    return zone_page_state(zone, NR_ACTIVE) + zone_page_state(zone, NR_INACTIVE);
+}
+
+static void congestion_wait(struct machine *m) {
+    m->platform->congestion_wait(m->platform->host, CONGESTION_TIMEOUT_NS);
+}
+
+static bool current_is_kswapd(const struct machine *m) {
+    return atomic_load_explicit(&mm_current(m)->flags, memory_order_relaxed) & PF_KSWAPD;
+}
+
+/* Pages that the caches of the host gave back meanwhile, through the current task's reclaim_state. */
+static unsigned long take_reclaimed_slab(struct machine *m) {
+    struct reclaim_state *state = mm_current(m)->reclaim_state;
+    unsigned long pages;
+
+    if (!state)
+        return 0;
+    pages = state->reclaimed_slab;
+    state->reclaimed_slab = 0;
+    return pages;
+}
+
+/* -- the active list. ------------------------------------------------------------------------------------------------ */
+
+unsigned long swap_tendency(const struct zone *zone, int priority, unsigned swappiness) {
+    const struct machine *m = zone->machine;
+    int prev_priority = atomic_load_explicit(&zone->prev_priority, memory_order_relaxed);
+    unsigned long distress = 100ul >> (prev_priority < priority ? prev_priority : priority);
+    unsigned long mapped_ratio =
+        (global_page_state(m, NR_FILE_MAPPED) + global_page_state(m, NR_ANON_PAGES)) * 100 / m->vm_total_pages;
+    unsigned long imbalance = zone_page_state(zone, NR_ACTIVE) / (zone_page_state(zone, NR_INACTIVE) + 1);
+
+    imbalance = imbalance * (swappiness + 1) / 100;
+    imbalance = imbalance * mapped_ratio / 100;
+    return mapped_ratio / 2 + distress + swappiness + imbalance;
+}
+
+static bool reclaim_mapped(const struct zone *zone, int priority, const struct scan_control *sc) {
+    if (!sc->may_swap)
+        return false;
+    /* Near out of memory: what has been scanned without success is three times all there is. */
+    if (atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) >= 3 * lru_pages(zone))
+        return true;
+    return swap_tendency(zone, priority, sc->swappiness) >= 100;
+}
+
+/* Copies in swap of pages that stay in memory are given up while slots are short. */
+static void give_up_slots(struct machine *m, const struct page_list *list) {
+    if (!vm_swap_full(m))
+        return;
+    for (struct page *page = list_page(m, list->head); page; page = list_page(m, page->lru_next)) {
+        if (!page_test(page, PG_swapcache) || !trylock_page(page))
+            continue;
+        remove_exclusive_swap_page(m, page);
+        unlock_page(m, page);
+    }
+}
+
+static void shrink_active_list(unsigned long nr, struct zone *zone, const struct scan_control *sc, int priority) {
+    struct machine *m = zone->machine;
+    bool mapped_too = reclaim_mapped(zone, priority, sc);
+    bool have_swap = __atomic_load_n(&m->total_swap_pages, __ATOMIC_RELAXED) != 0;
+    struct page_list hold, active, park, inactive;
+    unsigned long scanned, deactivated = 0;
+
+    page_list_init(&hold);
+    page_list_init(&active);
+    page_list_init(&park);
+    page_list_init(&inactive);
+    lru_add_drain(m);
+    lock_acquire(m->platform, &zone->lru_lock);
+    isolate_lru_pages(zone, true, nr, &hold, &scanned);
+    lock_release(m->platform, &zone->lru_lock);
+    atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
+
+    while (!page_list_empty(&hold)) {
+        struct page *page = list_page(m, hold.head);
+
+        list_del(m, &hold, page);
+        if (!page_mapped(page))
+            list_add_tail(m, &inactive, page);
+        else if (!mapped_too || !have_swap || page_referenced(m, page))
+            list_add_tail(m, &active, page);
+        else
+            list_add_tail(m, &park, page);
+    }
+    park_pages(m, &park, &inactive, m->tune.park_neighbours != 0);
+    give_up_slots(m, &active);
+    for (struct page *page = list_page(m, inactive.head); page; page = list_page(m, page->lru_next)) {
+        page_clear(page, PG_active);
+        deactivated++;
+    }
+    putback_lru_pages(m, &inactive);
+    putback_lru_pages(m, &park);
+    putback_lru_pages(m, &active);
+    count_vm_events(m, PGREFILL + zone->type, scanned);
+    count_vm_events(m, PGDEACTIVATE, deactivated);
+}
+
+/* -- the inactive list. ---------------------------------------------------------------------------------------------- */
+
+/* Pages that were not freed come round again, so that a second look counts them anew. */
+static void clear_active(struct machine *m, const struct page_list *list) {
+    for (struct page *page = list_page(m, list->head); page; page = list_page(m, page->lru_next))
+        page_clear(page, PG_active);
+}
+
+static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, struct scan_control *sc) {
+    struct machine *m = zone->machine;
+    bool kswapd = current_is_kswapd(m);
+    unsigned long total_scanned = 0, freed = 0;
+
+    lru_add_drain(m);
+    while (total_scanned < max) {
+        struct page_list list;
+        unsigned long scanned, taken, done;
+
+        page_list_init(&list);
+        lock_acquire(m->platform, &zone->lru_lock);
+        taken = isolate_lru_pages(zone, false, sc->swap_cluster_max, &list, &scanned);
+        lock_release(m->platform, &zone->lru_lock);
+        atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
+        total_scanned += scanned;
+        count_vm_events(m, (kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT) + zone->type, scanned);
+        if (taken == 0)
+            break;
+
+        done = shrink_pages(m, &list, sc, false);
+        if (done < taken && !kswapd && sc->order > PAGE_ALLOC_COSTLY_ORDER) {
+            congestion_wait(m);
+            clear_active(m, &list);
+            done += shrink_pages(m, &list, sc, true);
+        }
+        freed += done;
+        if (kswapd)
+            count_vm_events(m, KSWAPD_STEAL, done);
+        count_vm_events(m, PGSTEAL + zone->type, done);
+        putback_lru_pages(m, &list);
+    }
+    return freed;
+}
+
+/* -- one zone. ------------------------------------------------------------------------------------------------------- */
+
+/* Adds a list's share to its debt; the debt, once it is worth a scan. */
+static unsigned long scan_count(_Atomic unsigned long *debt, unsigned long size, int priority, unsigned cluster) {
+    unsigned long due = atomic_fetch_add_explicit(debt, (size >> priority) + 1, memory_order_relaxed);
+
+    due += (size >> priority) + 1;
+    if (due < cluster)
+        return 0;
+    atomic_store_explicit(debt, 0, memory_order_relaxed);
+    return due;
+}
+
+/* Is the inactive list short enough that active pages should follow? */
+static bool want_inactive(const struct zone *zone) {
+    unsigned percent = zone->machine->tune.inactive_percent;
+
+    return percent == 0 || zone_page_state(zone, NR_INACTIVE) * 100 < percent * lru_pages(zone);
+}
+
+unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *sc) {
+    unsigned long nr_active = scan_count(&zone->nr_scan_active, zone_page_state(zone, NR_ACTIVE), priority,
+                                         sc->swap_cluster_max);
+    unsigned long nr_inactive = scan_count(&zone->nr_scan_inactive, zone_page_state(zone, NR_INACTIVE), priority,
+                                           sc->swap_cluster_max);
+    unsigned long freed = 0;
+
+    while (nr_active || nr_inactive) {
+        if (nr_active) {
+            unsigned long nr = nr_active < sc->swap_cluster_max ? nr_active : sc->swap_cluster_max;
+
+            nr_active -= nr;
+            if (want_inactive(zone))
+                shrink_active_list(nr, zone, sc, priority);
+        }
+        if (nr_inactive) {
+            unsigned long nr = nr_inactive < sc->swap_cluster_max ? nr_inactive : sc->swap_cluster_max;
+
+            nr_inactive -= nr;
+            freed += shrink_inactive_list(nr, zone, sc);
+        }
+    }
+    return freed;
+}
+
+/* -- direct reclaim. ------------------------------------------------------------------------------------------------- */
+
+void note_zone_priority(struct zone *zone, int priority) {
+    int seen = atomic_load_explicit(&zone->prev_priority, memory_order_relaxed);
+
+    while (priority < seen && !atomic_compare_exchange_weak_explicit(&zone->prev_priority, &seen, priority,
+                                                                     memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Does a direct reclaim for zonelist look at this zone? The book stays on the node of the list's first zone. */
+static bool zone_in_scope(const struct zone *zone, const struct zonelist *zonelist) {
+    return populated_zone(zone) &&
+           (zone->machine->tune.reclaim_scope == RECLAIM_ZONELIST || zone->node == zonelist->zones[0]->node);
+}
+
+static unsigned long shrink_zones(int priority, const struct zonelist *zonelist, struct scan_control *sc) {
+    unsigned long freed = 0;
+
+    sc->all_unreclaimable = true;
+    for (unsigned i = 0; zonelist->zones[i]; i++) {
+        struct zone *zone = zonelist->zones[i];
+
+        if (!zone_in_scope(zone, zonelist))
+            continue;
+        note_zone_priority(zone, priority);
+        if (zone_is_all_unreclaimable(zone) && priority != DEF_PRIORITY)
+            continue;
+        sc->all_unreclaimable = false;
+        freed += shrink_zone(priority, zone, sc);
+    }
+    return freed;
+}
+
+/* What a run that got this far is worth to its caller (section 0, first row). */
+static unsigned long progress(const struct machine *m, const struct scan_control *sc, unsigned long freed) {
+    if (m->tune.source_progress)
+        return freed >= sc->swap_cluster_max || !sc->all_unreclaimable;
+    return freed ? freed : !sc->all_unreclaimable;
+}
+
+unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp) {
+    struct scan_control sc = {
+        .gfp_mask = gfp,
+        .may_writepage = true,
+        .may_swap = true,
+        .swap_cluster_max = SWAP_CLUSTER_MAX,
+        .swappiness = m->tune.swappiness,
+        .order = order,
+    };
+    unsigned long freed = 0;
+    int priority;
+
+    count_vm_event(m, ALLOCSTALL);
+    for (priority = DEF_PRIORITY; priority >= 0; priority--) {
+        sc.nr_scanned = 0;
+        freed += shrink_zones(priority, zonelist, &sc);
+        freed += take_reclaimed_slab(m);
+        if (freed >= sc.swap_cluster_max)
+            break;
+        if (sc.nr_scanned && priority < DEF_PRIORITY - 2)
+            congestion_wait(m);
+    }
+    if (priority < 0)
+        priority = 0;
+    for (unsigned i = 0; zonelist->zones[i]; i++)
+        if (zone_in_scope(zonelist->zones[i], zonelist))
+            atomic_store_explicit(&zonelist->zones[i]->prev_priority, priority, memory_order_relaxed);
+    return progress(m, &sc, freed);
+}
