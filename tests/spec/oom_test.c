@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* The specification's assertions on the OOM killer (section 13). */
+#include "tests/unit/fake_platform.h"
+
+#include <string.h>
+
+#include "mm/memory.h"
+#include "mm/oom_kill.h"
+
+static struct fake *fake;
+static struct mm mms[4];
+static struct task tasks[4];
+
+static int setup(void **state) {
+    (void)state;
+    fake = fake_boot(4096, 1);
+    memset(mms, 0, sizeof(mms));
+    memset(tasks, 0, sizeof(tasks));
+    for (unsigned i = 0; i < 4; i++) {
+        tasks[i].mm = &mms[i];
+        mms[i].total_vm = 1000 * (i + 1);
+        fake_add_task(fake, &tasks[i]);
+    }
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    fake_finish(fake);
+    return 0;
+}
+
+static unsigned long points(const struct task *task) {
+    return badness(fake->machine, task, fake->now_ns);
+}
+
+static void run_oom(void) {
+    const struct zonelist *list = &fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL];
+
+    assert_true(try_set_zone_oom(fake->machine, list));
+    out_of_memory(fake->machine, list, GFP_KERNEL, 0);
+    clear_zonelist_oom(fake->machine, list);
+}
+
+/* SPEC A37 */
+static void forty_thousand_pages_nice_5_root_give_20000(void **state) {
+    (void)state;
+    mms[0].total_vm = 40000;
+    tasks[0].nice = 5;
+    atomic_store(&tasks[0].flags, TASK_SYS_ADMIN);
+    assert_int_equal(points(&tasks[0]), 20000);
+    tasks[0].oomkilladj = -3;
+    assert_int_equal(points(&tasks[0]), 2500);
+    tasks[0].oomkilladj = 3;
+    assert_int_equal(points(&tasks[0]), 160000);
+    atomic_store(&tasks[0].flags, TASK_SYS_ADMIN | TASK_SYS_RAWIO);
+    assert_int_equal(points(&tasks[0]), 40000);
+}
+
+/* SPEC A37 */
+static void a_task_in_swapoff_is_maximal_and_adj_minus_17_is_exempt(void **state) {
+    (void)state;
+    atomic_store(&tasks[0].flags, PF_SWAPOFF);
+    assert_true(points(&tasks[0]) == ~0ul);
+    tasks[0].oomkilladj = OOM_DISABLE;
+    run_oom();
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[3]);
+    tasks[0].oomkilladj = 0;
+    atomic_store(&tasks[3].flags, 0);
+    run_oom();
+    assert_ptr_equal(fake->kills[1].task, &tasks[0]);
+}
+
+/* Section 13.4 steps 3 to 5 and 10 */
+static void children_count_half_and_age_counts_for_a_task(void **state) {
+    const uint64_t second = 1000000000;
+
+    (void)state;
+    tasks[1].parent = tasks[2].parent = &tasks[0];
+    tasks[2].mm = &mms[0];
+    assert_int_equal(points(&tasks[0]), 1000 + 2000 / 2 + 1);
+    tasks[1].parent = tasks[2].parent = NULL;
+
+    /* 4 units of 8.192 s of CPU time: isqrt 2. */
+    tasks[0].cpu_time_ns = 33 * second;
+    assert_int_equal(points(&tasks[0]), 500);
+    tasks[0].cpu_time_ns = 32 * second;
+    assert_int_equal(points(&tasks[0]), 1000);
+    tasks[0].cpu_time_ns = 0;
+    /* 16 units of 1024 s of age: fourth root 2. */
+    fake->now_ns = 20000 * second;
+    tasks[0].start_time_ns = (20000 - 16 * 1024) * second;
+    assert_int_equal(points(&tasks[0]), 500);
+    tasks[0].start_time_ns += second;
+    assert_int_equal(points(&tasks[0]), 1000);
+    tasks[0].start_time_ns = fake->now_ns;
+
+    mms[0].total_vm = 0;
+    assert_int_equal(points(&tasks[0]), 0);
+    tasks[0].oomkilladj = 2;
+    assert_int_equal(points(&tasks[0]), 4);
+    tasks[0].mm = NULL;
+    assert_int_equal(points(&tasks[0]), 0);
+}
+
+/* SPEC A38 */
+static void only_the_victim_gets_tif_memdie(void **state) {
+    (void)state;
+    tasks[1].mm = &mms[3];
+    run_oom();
+    assert_int_equal(fake->nr_kills, 2);
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_true(fake->kills[0].memdie);
+    assert_int_equal(fake->kills[0].points, 4000);
+    assert_ptr_equal(fake->kills[1].task, &tasks[3]);
+    assert_false(fake->kills[1].memdie);
+    assert_int_equal(atomic_load(&tasks[1].flags), TIF_MEMDIE);
+    assert_int_equal(atomic_load(&tasks[3].flags), 0);
+    assert_int_equal(fake->sleeps, 1);
+}
+
+/* SPEC A38 */
+static void a_task_that_is_dying_already_aborts_the_selection(void **state) {
+    (void)state;
+    atomic_store(&tasks[0].flags, TIF_MEMDIE);
+    run_oom();
+    atomic_store(&tasks[0].flags, PF_EXITING);
+    run_oom();
+    assert_int_equal(fake->nr_kills, 0);
+    assert_int_equal(fake->sleeps, 2);
+}
+
+/* Section 13.3 */
+static void the_current_task_is_chosen_if_it_is_exiting(void **state) {
+    (void)state;
+    atomic_store(&tasks[0].flags, PF_EXITING);
+    fake_set_current(&tasks[0]);
+    run_oom();
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
+    assert_true(fake->kills[0].memdie);
+    /* The victim does not wait for itself. */
+    assert_int_equal(fake->sleeps, 0);
+}
+
+/* Section 13.3 */
+static void of_equals_the_first_wins_and_a_score_of_0_is_enough(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        mms[i].total_vm = 0;
+    run_oom();
+    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
+    atomic_store(&tasks[0].flags, 0);
+    mms[2].total_vm = mms[3].total_vm = 7;
+    run_oom();
+    assert_ptr_equal(fake->kills[1].task, &tasks[2]);
+}
+
+/* Section 13.5 */
+static void a_child_with_another_address_space_dies_first(void **state) {
+    (void)state;
+    mms[3].total_vm = 100000;
+    tasks[0].parent = &tasks[3];
+    tasks[0].mm = &mms[3];
+    tasks[1].parent = &tasks[3];
+    run_oom();
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+}
+
+/* Section 13.5 */
+static void init_and_kernel_threads_are_never_killed(void **state) {
+    (void)state;
+    atomic_store(&tasks[3].flags, TASK_IS_INIT);
+    tasks[2].mm = NULL;
+    run_oom();
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+}
+
+/* Section 13.5 */
+static void a_kill_is_refused_if_an_exempt_task_shares_the_address_space(void **state) {
+    (void)state;
+    tasks[3].mm = &mms[2];
+    tasks[3].oomkilladj = OOM_DISABLE;
+    run_oom();
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+}
+
+/* Section 13.2 */
+static void memory_that_a_notifier_frees_calls_the_kill_off(void **state) {
+    (void)state;
+    fake->oom_notify_frees = 1;
+    run_oom();
+    assert_int_equal(fake->nr_kills + fake->sleeps, 0);
+}
+
+static bool panics(void) {
+    jmp_buf here;
+    volatile bool came_back = false;
+
+    fake->on_panic = &here;
+    fake->panics = 0;
+    if (setjmp(here) == 0) {
+        run_oom();
+        came_back = true;
+    }
+    fake->on_panic = NULL;
+    clear_zonelist_oom(fake->machine, &fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL]);
+    return !came_back && fake->panics == 1;
+}
+
+/* Section 13.2 */
+static void panic_on_oom_and_nobody_left_to_kill_panic(void **state) {
+    (void)state;
+    assert_false(panics());
+    atomic_store(&tasks[3].flags, 0);
+    fake->machine->tune.panic_on_oom = 1;
+    assert_true(panics());
+    fake->machine->tune.panic_on_oom = 2;
+    assert_true(panics());
+    fake->machine->tune.panic_on_oom = 0;
+    fake->nr_tasks = 0;
+    assert_true(panics());
+}
+
+/* Section 13.2 */
+static void oom_kill_allocating_task_kills_the_current_one(void **state) {
+    (void)state;
+    fake->machine->tune.oom_kill_allocating_task = 1;
+    fake_set_current(&tasks[1]);
+    run_oom();
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+}
+
+/* Section 13.2: a list that leaves out a node is the request's own limit. */
+static void a_request_for_one_node_of_two_kills_its_own_task(void **state) {
+    const struct memory_range ranges[] = {{0, 4096, 0, ZONE_NORMAL}, {4096, 4096, 1, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 2};
+    struct machine *m;
+
+    (void)state;
+    fake_finish(fake);
+    fake = fake_boot_map(&map);
+    m = fake->machine;
+    for (unsigned i = 0; i < 4; i++)
+        fake_add_task(fake, &tasks[i]);
+    fake_set_current(&tasks[0]);
+    m->tune.panic_on_oom = 1;
+    out_of_memory(m, &m->nodes[0]->node_thisnode_zonelists[ZONE_NORMAL], GFP_KERNEL, 0);
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
+    atomic_store(&tasks[0].flags, 0);
+    m->tune.panic_on_oom = 0;
+    out_of_memory(m, &m->nodes[0]->node_zonelists[ZONE_NORMAL], GFP_KERNEL, 0);
+    assert_ptr_equal(fake->kills[1].task, &tasks[3]);
+}
+
+#define oom_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        oom_test(forty_thousand_pages_nice_5_root_give_20000),
+        oom_test(a_task_in_swapoff_is_maximal_and_adj_minus_17_is_exempt),
+        oom_test(children_count_half_and_age_counts_for_a_task),
+        oom_test(only_the_victim_gets_tif_memdie),
+        oom_test(a_task_that_is_dying_already_aborts_the_selection),
+        oom_test(the_current_task_is_chosen_if_it_is_exiting),
+        oom_test(of_equals_the_first_wins_and_a_score_of_0_is_enough),
+        oom_test(a_child_with_another_address_space_dies_first),
+        oom_test(init_and_kernel_threads_are_never_killed),
+        oom_test(a_kill_is_refused_if_an_exempt_task_shares_the_address_space),
+        oom_test(memory_that_a_notifier_frees_calls_the_kill_off),
+        oom_test(panic_on_oom_and_nobody_left_to_kill_panic),
+        oom_test(oom_kill_allocating_task_kills_the_current_one),
+        oom_test(a_request_for_one_node_of_two_kills_its_own_task),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
