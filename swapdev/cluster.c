@@ -15,7 +15,7 @@
 /* How long a wait for a completion may last before it is asked whether another thread has reaped it. */
 #define WAIT_SLICE_NS 1000000u
 
-_Static_assert(NR_CLUSTERS * CLUSTER_SLOTS / 2 <= WRITE_RING_ENTRIES, "the ring takes whatever can be in flight");
+_Static_assert(NR_CLUSTERS *CLUSTER_SLOTS / 2 <= WRITE_RING_ENTRIES, "the ring takes whatever can be in flight");
 
 /* Bitmaps of a window's slots. */
 
@@ -102,7 +102,8 @@ static uint64_t redo(struct swap_file *file, const struct cluster *c) {
     for (uint64_t bits = c->redo; bits;) {
         unsigned first, len = first_run(bits, &first);
         size_t done = transfer_write(file->fd, c->bytes + first * PAGE_SIZE, len * PAGE_SIZE,
-                                     slot_position(c->window * CLUSTER_SLOTS + first)) / PAGE_SIZE;
+                                     slot_position(c->window * CLUSTER_SLOTS + first)) /
+                      PAGE_SIZE;
 
         bits &= ~run_mask(first, len);
         if (done < len) {
@@ -142,7 +143,8 @@ static void finish(struct swap_file *file, struct cluster *c) {
     c->state = CLUSTER_FREE;
     atomic_fetch_sub_explicit(&file->nr_busy, 1, memory_order_release);
     atomic_fetch_add_explicit(&file->completions, 1, memory_order_release);
-    file->platform->lock_wake(file->platform->host, &file->completions, true);
+    if (file->nr_waiting)
+        file->platform->lock_wake(file->platform->host, &file->completions, true);
 }
 
 void cluster_send(struct swap_file *file, struct cluster *c) {
@@ -206,6 +208,7 @@ void cluster_wait(struct swap_file *file, uint64_t timeout_ns) {
     uint32_t seen = atomic_load_explicit(&file->completions, memory_order_relaxed);
     int state = atomic_load_explicit(&file->write_ring_state, memory_order_acquire);
 
+    file->nr_waiting++;
     file_unlock(file);
     if (state == RING_REFUSED) {
         file->platform->lock_wait(file->platform->host, &file->completions, seen);
@@ -223,6 +226,7 @@ void cluster_wait(struct swap_file *file, uint64_t timeout_ns) {
         }
     }
     file_lock(file);
+    file->nr_waiting--;
 }
 
 bool cluster_read_pending(struct swap_file *file, uint32_t offset, void *bytes) {

@@ -47,7 +47,8 @@ static void read_run(const struct read_call *call, unsigned first, unsigned nr) 
     file_count(&file->read_requests, 1);
     while (nr) {
         unsigned had = (unsigned)(transfer_read(file->fd, call->bytes + first * PAGE_SIZE, nr * PAGE_SIZE,
-                                                slot_position(call->offsets[first])) / PAGE_SIZE);
+                                                slot_position(call->offsets[first])) /
+                                  PAGE_SIZE);
 
         for (unsigned i = 0; i < had; i++)
             call->status[first + i] = MM_OK;

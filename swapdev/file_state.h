@@ -30,12 +30,12 @@ enum cluster_state {
  */
 struct cluster {
     enum cluster_state state;
-    uint32_t window;     /* of slots window * CLUSTER_SLOTS and up */
-    uint64_t slots;      /* bitmap: in this cluster */
-    uint64_t redo;       /* of those: no request has written them */
-    unsigned requests;   /* in flight */
-    uint64_t opened;     /* when, in clusters opened */
-    char *bytes;         /* (C) CLUSTER_SLOTS pages */
+    uint32_t window;   /* of slots window * CLUSTER_SLOTS and up */
+    uint64_t slots;    /* bitmap: in this cluster */
+    uint64_t redo;     /* of those: no request has written them */
+    unsigned requests; /* in flight */
+    uint64_t opened;   /* when, in clusters opened */
+    char *bytes;       /* (C) CLUSTER_SLOTS pages */
     void *cookies[CLUSTER_SLOTS];
 };
 
@@ -49,23 +49,24 @@ struct swap_file {
     swap_file_done_fn *done;         /* (C) */
     void *arg;                       /* (C) */
 
-    _Atomic uint32_t nr_slots;       /* (A) the file's size; changed by the thread that set `growing` */
-    _Atomic bool growing;            /* (A) */
-    bool no_fallocate;               /* by that thread */
+    _Atomic uint32_t nr_slots; /* (A) the file's size; changed by the thread that set `growing` */
+    _Atomic bool growing;      /* (A) */
+    bool no_fallocate;         /* by that thread */
 
     struct lock lock;
     struct cluster clusters[NR_CLUSTERS];
-    unsigned nr_gathering;           /* (F) */
-    uint64_t nr_opened;              /* (F) */
-    unsigned failures;               /* (F) clusters in a row of which no page could be written */
-    unsigned refused;                /* (F) writes since then */
-    _Atomic uint32_t nr_pending;     /* (A) clusters whose bytes may not be in the file yet */
-    _Atomic uint32_t nr_busy;        /* (A) clusters that are not free */
-    _Atomic uint32_t completions;    /* (A) counts clusters done; those who wait without a ring wait on it */
+    unsigned nr_gathering;        /* (F) */
+    uint64_t nr_opened;           /* (F) */
+    unsigned nr_waiting;          /* (F) threads in cluster_wait */
+    unsigned failures;            /* (F) clusters in a row of which no page could be written */
+    unsigned refused;             /* (F) writes since then */
+    _Atomic uint32_t nr_pending;  /* (A) clusters whose bytes may not be in the file yet */
+    _Atomic uint32_t nr_busy;     /* (A) clusters that are not free */
+    _Atomic uint32_t completions; /* (A) counts clusters done; those who wait without a ring wait on it */
 
     struct lock submit_lock;
-    struct ring write_ring;          /* submission (S), completion (F) */
-    _Atomic int write_ring_state;    /* (A) enum ring_state, changed under (S) */
+    struct ring write_ring;       /* submission (S), completion (F) */
+    _Atomic int write_ring_state; /* (A) enum ring_state, changed under (S) */
 
     struct ring read_rings[NR_READ_RINGS]; /* the thread's that took its bit */
     _Atomic uint32_t free_read_rings;      /* (A) */

@@ -45,14 +45,14 @@ struct pool {
     struct frames frames;
     struct slot_table slots;
     struct zspages zspages;
-    uint32_t nr_slots; /* (C) */
-    unsigned nr_blocks; /* (C) */
+    uint32_t nr_slots;               /* (C) */
+    unsigned nr_blocks;              /* (C) */
     struct page *blocks[MAX_BLOCKS]; /* (C) the pool itself, then further workspaces */
 
     _Atomic uint32_t free_workspaces; /* (A) a bit each */
     _Atomic uint32_t waiters;         /* (A) for one of those */
 
-    _Atomic uint64_t stored_pages, same_pages, bytes;   /* (A) statistics */
+    _Atomic uint64_t stored_pages, same_pages, bytes; /* (A) statistics */
     _Atomic uint64_t out_pages, in_pages, out_bytes;
 
     struct workspace workspaces[WORKSPACES_PER_BLOCK];

@@ -17,11 +17,11 @@
 struct pool;
 
 struct pool_stats {
-    uint64_t pages;        /* RAM taken, tables included */
+    uint64_t pages; /* RAM taken, tables included */
     uint64_t peak_pages;
     uint64_t stored_pages; /* pages kept, same-filled ones too */
     uint64_t same_pages;
-    uint64_t bytes;        /* compressed size of what is kept */
+    uint64_t bytes;                          /* compressed size of what is kept */
     uint64_t out_pages, in_pages, out_bytes; /* ever */
 };
 

@@ -17,7 +17,7 @@
 
 /* (A) atomic, set once; (C) constant. A chunk, its directory entry and its use count: under stripes[chunk % 64]. */
 struct slot_table {
-    struct frames *frames;                              /* (C) */
+    struct frames *frames;                                /* (C) */
     _Atomic uint32_t directories[SLOT_TABLE_DIRECTORIES]; /* (A) pfn + 1 of a page of chunk pfns + 1; 0: none */
     struct lock stripes[SLOT_TABLE_STRIPES];
 };

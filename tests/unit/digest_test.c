@@ -10,13 +10,13 @@
 #include <cmocka.h>
 
 #include "mm/page_alloc.h"
-#include "tests/unit/swap_host.h"
+#include "tests/unit/swap_pages.h"
 
 #define NR_PAGES 4096u
 #define NR_SLOTS (64u << 20)
 
 struct fixture {
-    struct swap_host host;
+    struct fake *fake;
     struct digest_table *table;
     unsigned long free_at_boot;
     char page[PAGE_SIZE];
@@ -25,11 +25,11 @@ struct fixture {
 static int setup(void **state) {
     struct fixture *f = test_calloc(1, sizeof(*f));
 
-    swap_host_boot(&f->host, NR_PAGES, 2);
-    f->free_at_boot = swap_host_free_pages(&f->host);
-    f->table = digest_create(f->host.machine, NR_SLOTS);
+    f->fake = swap_pages_boot(NR_PAGES, 2);
+    f->free_at_boot = swap_pages_free(f->fake);
+    f->table = digest_create(f->fake->machine, NR_SLOTS);
     assert_non_null(f->table);
-    swap_host_fill(f->page, 1, PAGE_SIZE);
+    swap_pages_fill(f->page, 1, PAGE_SIZE);
     *state = f;
     return 0;
 }
@@ -38,9 +38,11 @@ static int teardown(void **state) {
     struct fixture *f = *state;
 
     digest_destroy(f->table);
-    assert_int_equal(swap_host_free_pages(&f->host), f->free_at_boot);
-    assert_int_equal(f->host.machine->nr_bad_pages, 0);
-    swap_host_finish(&f->host);
+    assert_int_equal(swap_pages_free(f->fake), f->free_at_boot);
+    assert_int_equal(f->fake->machine->nr_bad_pages, 0);
+    f->fake->init_task.flags = 0;
+    fake_check(f->fake);
+    fake_finish(f->fake);
     test_free(f);
     return 0;
 }
@@ -80,7 +82,7 @@ static void a_slot_set_again_has_the_newer_hash(void **state) {
     struct fixture *f = *state;
     char newer[PAGE_SIZE];
 
-    swap_host_fill(newer, 2, PAGE_SIZE);
+    swap_pages_fill(newer, 2, PAGE_SIZE);
     digest_set(f->table, 5, f->page);
     digest_set(f->table, 5, newer);
     assert_true(digest_matches(f->table, 5, newer));
@@ -125,13 +127,13 @@ static void without_free_memory_a_slot_never_matches(void **state) {
     unsigned nr = 0;
 
     digest_set(f->table, 1, f->page);
-    while ((taken[nr] = alloc_pages(f->host.machine, __GFP_HIGH | __GFP_NOWARN, 0)))
+    while ((taken[nr] = alloc_pages(f->fake->machine, __GFP_HIGH | __GFP_NOWARN, 0)))
         nr++;
     digest_set(f->table, 1000, f->page);
     assert_false(digest_matches(f->table, 1000, f->page));
     assert_true(digest_matches(f->table, 1, f->page));
     while (nr)
-        __free_pages(f->host.machine, taken[--nr], 0);
+        __free_pages(f->fake->machine, taken[--nr], 0);
     test_free(taken);
     digest_after_fork(f->table);
     digest_set(f->table, 1000, f->page);

@@ -10,14 +10,14 @@
 #include <cmocka.h>
 
 #include "mm/page_alloc.h"
-#include "tests/unit/swap_host.h"
+#include "tests/unit/swap_pages.h"
 
 #define NR_PAGES 8192u
 #define NR_SLOTS (16u << 20)
 #define POOL_PAGES 16u /* of a pool that holds nothing */
 
 struct fixture {
-    struct swap_host host;
+    struct fake *fake;
     struct pool *pool;
     unsigned long free_at_boot;
     char page[PAGE_SIZE], back[PAGE_SIZE];
@@ -26,9 +26,9 @@ struct fixture {
 static int setup_with(void **state, uint32_t nr_pages, unsigned percent) {
     struct fixture *f = test_calloc(1, sizeof(*f));
 
-    swap_host_boot(&f->host, nr_pages, 2);
-    f->free_at_boot = swap_host_free_pages(&f->host);
-    f->pool = pool_create(f->host.machine, NR_SLOTS, percent);
+    f->fake = swap_pages_boot(nr_pages, 2);
+    f->free_at_boot = swap_pages_free(f->fake);
+    f->pool = pool_create(f->fake->machine, NR_SLOTS, percent);
     assert_non_null(f->pool);
     *state = f;
     return 0;
@@ -47,9 +47,11 @@ static int teardown(void **state) {
     struct fixture *f = *state;
 
     pool_destroy(f->pool);
-    assert_int_equal(swap_host_free_pages(&f->host), f->free_at_boot);
-    assert_int_equal(f->host.machine->nr_bad_pages, 0);
-    swap_host_finish(&f->host);
+    assert_int_equal(swap_pages_free(f->fake), f->free_at_boot);
+    assert_int_equal(f->fake->machine->nr_bad_pages, 0);
+    f->fake->init_task.flags = 0;
+    fake_check(f->fake);
+    fake_finish(f->fake);
     test_free(f);
     return 0;
 }
@@ -63,14 +65,14 @@ static struct pool_stats stats_of(const struct fixture *f) {
 }
 
 static enum mm_status store(struct fixture *f, uint32_t offset, uint64_t seed, unsigned noise) {
-    swap_host_fill(f->page, seed, noise);
+    swap_pages_fill(f->page, seed, noise);
     return pool_store(f->pool, offset, f->page);
 }
 
 static void assert_holds(struct fixture *f, uint32_t offset, uint64_t seed, unsigned noise) {
     memset(f->back, 0x5a, PAGE_SIZE);
     assert_int_equal(pool_load(f->pool, offset, f->back), MM_OK);
-    swap_host_fill(f->page, seed, noise);
+    swap_pages_fill(f->page, seed, noise);
     assert_memory_equal(f->back, f->page, PAGE_SIZE);
 }
 
@@ -92,7 +94,7 @@ static void an_empty_pool_of_16_million_slots_takes_64_kib(void **state) {
     struct fixture *f = *state;
 
     assert_int_equal(stats_of(f).pages, POOL_PAGES);
-    assert_int_equal(swap_host_free_pages(&f->host), f->free_at_boot - POOL_PAGES);
+    assert_int_equal(swap_pages_free(f->fake), f->free_at_boot - POOL_PAGES);
 }
 
 static void the_last_slot_freed_gives_its_pages_back(void **state) {
@@ -105,7 +107,7 @@ static void the_last_slot_freed_gives_its_pages_back(void **state) {
         pool_slot_free(f->pool, i);
     /* The directory stays: one page. */
     assert_int_equal(stats_of(f).pages, POOL_PAGES + 1);
-    assert_int_equal(swap_host_free_pages(&f->host), f->free_at_boot - POOL_PAGES - 1);
+    assert_int_equal(swap_pages_free(f->fake), f->free_at_boot - POOL_PAGES - 1);
     assert_int_equal(stats_of(f).stored_pages, 0);
     assert_int_equal(stats_of(f).bytes, 0);
 }
@@ -216,7 +218,7 @@ static void without_free_memory_pages_are_rejected_and_nothing_is_lost(void **st
     unsigned nr = 0;
 
     assert_int_equal(store(f, 1, 1, 100), MM_OK);
-    while ((taken[nr] = alloc_pages(f->host.machine, __GFP_HIGH | __GFP_NOWARN, 0)))
+    while ((taken[nr] = alloc_pages(f->fake->machine, __GFP_HIGH | __GFP_NOWARN, 0)))
         nr++;
     /* Another chunk, another class: neither can be had. */
     assert_int_equal(store(f, 5000, 2, 0), MM_REJECTED);
@@ -225,22 +227,22 @@ static void without_free_memory_pages_are_rejected_and_nothing_is_lost(void **st
     assert_holds(f, 1, 1, 100);
     assert_int_equal(stats_of(f).stored_pages, 2);
     while (nr)
-        __free_pages(f->host.machine, taken[--nr], 0);
+        __free_pages(f->fake->machine, taken[--nr], 0);
     test_free(taken);
     assert_int_equal(store(f, 5000, 2, 0), MM_OK);
 }
 
 static void a_share_that_does_not_hold_the_pool_itself_makes_none(void **state) {
     struct fixture *f = *state;
-    unsigned long free = swap_host_free_pages(&f->host);
+    unsigned long free = swap_pages_free(f->fake);
 
-    assert_null(pool_create(f->host.machine, NR_SLOTS, 0));
-    assert_int_equal(swap_host_free_pages(&f->host), free);
+    assert_null(pool_create(f->fake->machine, NR_SLOTS, 0));
+    assert_int_equal(swap_pages_free(f->fake), free);
 }
 
 /* Wherever in the arena the needle lies, what is there now makes no sense to LZ4. */
 static unsigned damage(struct fixture *f, const char *needle, size_t len) {
-    char *end = (char *)f->host.arena + f->host.arena_bytes, *at = f->host.arena;
+    char *end = (char *)f->fake->map.arena + f->fake->arena_bytes, *at = f->fake->map.arena;
     unsigned nr = 0;
 
     while ((at = memmem(at, (size_t)(end - at), needle, len))) {
@@ -276,12 +278,12 @@ static void random_operations_agree_with_a_model(void **state) {
     uint64_t random = 42, used = 0;
 
     for (unsigned i = 0; i < OPERATIONS; i++) {
-        uint32_t slot = (uint32_t)(swap_host_random(&random) % SLOTS);
+        uint32_t slot = (uint32_t)(swap_pages_random(&random) % SLOTS);
         uint32_t offset = 1 + slot * 37; /* several chunks */
-        unsigned what = (unsigned)(swap_host_random(&random) % 8);
+        unsigned what = (unsigned)(swap_pages_random(&random) % 8);
 
         if (what < 3) {
-            unsigned noise = (unsigned)(swap_host_random(&random) % 3400);
+            unsigned noise = (unsigned)(swap_pages_random(&random) % 3400);
             enum mm_status status = store(f, offset, random, noise < 200 ? 0 : noise);
 
             used -= model[slot].used;
@@ -332,16 +334,16 @@ static void fail_instead_of_waiting(void *host, _Atomic uint32_t *word, uint32_t
 
 static void what_fork_caught_in_use_is_free_in_the_child(void **state) {
     struct fixture *f = *state;
-    unsigned (*cpu)(void *) = f->host.platform.cpu;
+    unsigned (*cpu)(void *) = f->fake->platform.cpu;
 
     assert_int_equal(store(f, 1, 1, 500), MM_OK);
-    f->host.platform.lock_wait = fail_instead_of_waiting;
+    f->fake->platform.lock_wait = fail_instead_of_waiting;
     /* Threads that do not exist after the fork were about to allocate a page for what they had just compressed. */
-    f->host.platform.cpu = leave_by_a_side_door;
+    f->fake->platform.cpu = leave_by_a_side_door;
     for (volatile uint32_t i = 2; i < 5; i++)
         if (!setjmp(escape))
             store(f, i, i, i * 600);
-    f->host.platform.cpu = cpu;
+    f->fake->platform.cpu = cpu;
     pool_after_fork(f->pool);
     assert_holds(f, 1, 1, 500);
     assert_int_equal(store(f, 9, 2, 500), MM_OK);

@@ -10,16 +10,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/swap_host.h"
+#include "tests/unit/swap_pages.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define MAX_BYTES (64 * MIB)
@@ -28,14 +32,14 @@
 
 struct fixture {
     unsigned flags;
-    struct platform platform;
+    struct fake *fake; /* for its locks */
     char dir[32];
     bool mounted;
     void *memory;
     struct swap_file *file;
-    char *pages;                   /* a buffer of 256 */
-    uint64_t seeds[NR_SLOTS];      /* what was written last; 0: nothing */
-    unsigned reported[NR_SLOTS];   /* by done(), of those written and not yet reported */
+    char *pages;                 /* a buffer of 256 */
+    uint64_t seeds[NR_SLOTS];    /* what was written last; 0: nothing */
+    unsigned reported[NR_SLOTS]; /* by done(), of those written and not yet reported */
     unsigned nr_written, nr_reported, nr_failed;
     bool failed[NR_SLOTS];
 };
@@ -61,7 +65,7 @@ static void done(void *arg, uint32_t offset, void *cookie, enum mm_status status
 static void open_file(struct fixture *f, uint64_t max_bytes) {
     int error = 0;
 
-    f->file = swap_file_open(&f->platform, f->dir, max_bytes, f->flags, f->memory, done, f, &error);
+    f->file = swap_file_open(&f->fake->platform, f->dir, max_bytes, f->flags, f->memory, done, f, &error);
     assert_int_equal(error, 0);
     assert_non_null(f->file);
 }
@@ -71,7 +75,7 @@ static int setup_dir(void **state) {
     struct fixture *f = test_calloc(1, sizeof(*f));
 
     f->flags = flags;
-    swap_host_platform(&f->platform);
+    f->fake = swap_pages_boot(1024, 1);
     /* Not under /tmp, which may be in memory: here O_DIRECT has a device below it. */
     strcpy(f->dir, "/var/tmp/weir-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
@@ -103,6 +107,7 @@ static int teardown(void **state) {
         assert_int_equal(umount2(f->dir, MNT_DETACH), 0);
     /* Fails if anything is left in it. */
     assert_int_equal(rmdir(f->dir), 0);
+    fake_finish(f->fake);
     test_free(f);
     return 0;
 }
@@ -111,7 +116,7 @@ static enum mm_status write_slot(struct fixture *f, uint32_t offset, uint64_t se
     enum mm_status status;
     char page[PAGE_SIZE];
 
-    swap_host_fill(page, seed, PAGE_SIZE);
+    swap_pages_fill(page, seed, PAGE_SIZE);
     f->seeds[offset] = seed;
     f->reported[offset]++;
     f->nr_written++;
@@ -132,7 +137,7 @@ static void finish_writes(struct fixture *f) {
 static void assert_page(const void *bytes, uint64_t seed) {
     char page[PAGE_SIZE];
 
-    swap_host_fill(page, seed, PAGE_SIZE);
+    swap_pages_fill(page, seed, PAGE_SIZE);
     assert_memory_equal(bytes, page, PAGE_SIZE);
 }
 
@@ -270,7 +275,7 @@ static void more_windows_than_buffers_are_all_written(void **state) {
     uint64_t random = 1;
 
     for (unsigned i = 0; i < 3000; i++)
-        assert_int_equal(write_slot(f, (uint32_t)(swap_host_random(&random) % NR_SLOTS), i + 1), MM_SUBMITTED);
+        assert_int_equal(write_slot(f, (uint32_t)(swap_pages_random(&random) % NR_SLOTS), i + 1), MM_SUBMITTED);
     finish_writes(f);
     for (uint32_t i = 0; i < NR_SLOTS; i++)
         if (f->seeds[i])
@@ -455,7 +460,7 @@ static void an_adopted_file_reads_and_does_not_write(void **state) {
     for (unsigned i = 0; i < 4; i++)
         write_slot(f, offsets[i], offsets[i]);
     finish_writes(f);
-    f->file = swap_file_adopt(&f->platform, dup(swap_file_fd(parents)), f->flags, memory, &error);
+    f->file = swap_file_adopt(&f->fake->platform, dup(swap_file_fd(parents)), f->flags, memory, &error);
     assert_non_null(f->file);
     assert_slots(f, offsets, 4);
     assert_int_equal(swap_file_write(f->file, 1, page, NULL), MM_INVAL);
@@ -463,7 +468,7 @@ static void an_adopted_file_reads_and_does_not_write(void **state) {
     swap_file_close(f->file);
     f->file = parents;
     munmap(memory, swap_file_memory());
-    assert_null(swap_file_adopt(&f->platform, -1, f->flags, memory, &error));
+    assert_null(swap_file_adopt(&f->fake->platform, -1, f->flags, memory, &error));
     assert_int_equal(error, -EBADF);
 }
 
@@ -483,10 +488,10 @@ static void a_forked_child_reads_through_the_memory_that_it_inherits(void **stat
         char page[PAGE_SIZE];
         int wrong = 0;
 
-        f->file = swap_file_adopt(&f->platform, swap_file_fd(f->file), f->flags, f->memory, &error);
+        f->file = swap_file_adopt(&f->fake->platform, swap_file_fd(f->file), f->flags, f->memory, &error);
         swap_file_read(f->file, offsets, 4, f->pages, statuses);
         for (unsigned i = 0; i < 4; i++) {
-            swap_host_fill(page, offsets[i], PAGE_SIZE);
+            swap_pages_fill(page, offsets[i], PAGE_SIZE);
             wrong += statuses[i] != MM_OK || memcmp(f->pages + i * PAGE_SIZE, page, PAGE_SIZE) != 0;
         }
         _exit(wrong);
@@ -499,6 +504,73 @@ static void a_forked_child_reads_through_the_memory_that_it_inherits(void **stat
     assert_slot(f, 3);
 }
 
+/* From now on this process may not make a certain system call. */
+static bool forbid(unsigned call) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* In a child: writes slots, some of them again, and reads all of them in one call. Returns how many were wrong. */
+static int write_and_read_without(struct fixture *f, unsigned call) {
+    enum mm_status status[200];
+    uint32_t offsets[200];
+    char page[PAGE_SIZE];
+    int wrong = 0;
+
+    if (!forbid(call))
+        return 77;
+    for (uint32_t i = 0; i < 300; i++)
+        wrong += write_slot(f, i % 200 * 3, i + 1000) != MM_SUBMITTED;
+    while (swap_file_busy(f->file))
+        swap_file_wait(f->file, SECOND_NS);
+    wrong += f->nr_reported != f->nr_written || f->nr_failed;
+    for (uint32_t i = 0; i < 200; i++)
+        offsets[i] = i * 3;
+    swap_file_read(f->file, offsets, 200, f->pages, status);
+    for (unsigned i = 0; i < 200; i++) {
+        swap_pages_fill(page, f->seeds[offsets[i]], PAGE_SIZE);
+        wrong += status[i] != MM_OK || memcmp(f->pages + i * PAGE_SIZE, page, PAGE_SIZE) != 0;
+    }
+    return wrong > 70 ? 70 : wrong;
+}
+
+/* before: slots that the child writes while it still may. */
+static void in_a_child_without(struct fixture *f, unsigned call, uint32_t before) {
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        open_file(f, MAX_BYTES);
+        swap_file_grow(f->file, 0, NR_SLOTS);
+        for (uint32_t i = 0; i < before; i++)
+            write_slot(f, i * 5, i + 1);
+        swap_file_flush(f->file);
+        _exit(write_and_read_without(f, call));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        print_message("skipped: seccomp is refused\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void where_io_uring_is_refused_the_file_works_without(void **state) {
+    in_a_child_without(*state, SYS_io_uring_setup, 0);
+}
+
+static void a_ring_that_breaks_loses_nothing(void **state) {
+    in_a_child_without(*state, SYS_io_uring_enter, 150);
+}
+
 static void what_is_no_directory_is_refused_and_left_as_it_was(void **state) {
     struct fixture *f = *state;
     char path[64], bytes[8] = {0};
@@ -507,13 +579,13 @@ static void what_is_no_directory_is_refused_and_left_as_it_was(void **state) {
     snprintf(path, sizeof(path), "%s/file", f->dir);
     fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_int_equal(write(fd, "precious", 8), 8);
-    assert_null(swap_file_open(&f->platform, path, MAX_BYTES, f->flags, f->memory, done, f, &error));
+    assert_null(swap_file_open(&f->fake->platform, path, MAX_BYTES, f->flags, f->memory, done, f, &error));
     assert_int_equal(error, -ENOTDIR);
     assert_int_equal(pread(fd, bytes, 8, 0), 8);
     assert_memory_equal(bytes, "precious", 8);
     close(fd);
     unlink(path);
-    assert_null(swap_file_open(&f->platform, path, MAX_BYTES, f->flags, f->memory, done, f, &error));
+    assert_null(swap_file_open(&f->fake->platform, path, MAX_BYTES, f->flags, f->memory, done, f, &error));
     assert_int_equal(error, -ENOENT);
 }
 
@@ -544,7 +616,7 @@ static void two_files_with_names_do_not_meet(void **state) {
     snprintf(path, sizeof(path), "%s/%s", f->dir, name);
     fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     assert_true(fd >= 0);
-    other = swap_file_open(&f->platform, f->dir, MAX_BYTES, SWAP_FILE_NO_TMPFILE, memory, done, f, &error);
+    other = swap_file_open(&f->fake->platform, f->dir, MAX_BYTES, SWAP_FILE_NO_TMPFILE, memory, done, f, &error);
     assert_non_null(other);
     assert_int_equal(swap_file_grow(other, 0, 1), NR_SLOTS);
     assert_int_equal(lseek(fd, 0, SEEK_END), 0);
@@ -554,7 +626,8 @@ static void two_files_with_names_do_not_meet(void **state) {
     assert_int_equal(unlink(path), 0);
 }
 
-#define TEST(name, setup, flags) {#name " [" #flags "]", name, setup, teardown, (void *)(uintptr_t)(flags)}
+#define TEST(name, setup, flags)                                                                                       \
+    { #name " [" #flags "]", name, setup, teardown, (void *)(uintptr_t)(flags) }
 #define BOTH(name) TEST(name, setup, 0), TEST(name, setup, SWAP_FILE_NO_URING)
 #define ALL(name) BOTH(name), TEST(name, setup, SWAP_FILE_NO_DIRECT | SWAP_FILE_NO_TMPFILE | SWAP_FILE_NO_FALLOCATE)
 #define DIRECTORY(name) TEST(name, setup_dir, 0), TEST(name, setup_dir, SWAP_FILE_NO_URING)
@@ -581,6 +654,8 @@ int main(void) {
         DIRECTORY(a_device_that_refuses_everything_is_told_at_once_until_it_recovers),
         BOTH(an_adopted_file_reads_and_does_not_write),
         BOTH(a_forked_child_reads_through_the_memory_that_it_inherits),
+        TEST(where_io_uring_is_refused_the_file_works_without, setup_dir, 0),
+        TEST(a_ring_that_breaks_loses_nothing, setup_dir, 0),
         TEST(what_is_no_directory_is_refused_and_left_as_it_was, setup_dir, 0),
         TEST(the_file_has_no_name, setup, 0),
         TEST(the_file_has_no_name, setup, SWAP_FILE_NO_TMPFILE),

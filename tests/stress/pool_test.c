@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool_stress.c - threads that store, load and free pages of one pool and one digest table at the same time.
+ * pool_test.c - threads that store, load and free pages of one pool and one digest table at the same time.
  *
  * Each thread has slots of its own, interleaved with the others', so that it knows what they hold while tables, size
  * classes, workspaces and pages are everybody's. One more thread reads slots that others change: it may find them
@@ -14,11 +14,11 @@
 #include <string.h>
 
 #include "swapdev/digest.h"
-#include "tests/unit/swap_host.h"
+#include "tests/unit/swap_pages.h"
 
 enum { THREADS = 4, SLOTS = 1200, OPERATIONS = 15000, NR_PAGES = 4096, POOL_PAGES = 32 /* 3 CPUs: two blocks */ };
 
-static struct swap_host host;
+static struct fake *fake;
 static struct pool *pool;
 static struct digest_table *digests;
 static _Atomic bool stop;
@@ -38,7 +38,7 @@ static uint32_t offset_of(unsigned thread, unsigned slot) {
 static void fill(void *page, uint64_t seed, unsigned noise) {
     uint64_t head[2] = {seed, noise};
 
-    swap_host_fill(page, seed, noise);
+    swap_pages_fill(page, seed, noise);
     memcpy(page, head, sizeof(head));
 }
 
@@ -67,12 +67,13 @@ static void *work(void *arg) {
     uint64_t random = thread;
     char page[PAGE_SIZE];
 
+    fake_set_cpu(thread % 3);
     for (unsigned n = 0; n < OPERATIONS; n++) {
-        unsigned i = (unsigned)(swap_host_random(&random) % SLOTS), what = (unsigned)(swap_host_random(&random) % 8);
+        unsigned i = (unsigned)(swap_pages_random(&random) % SLOTS), what = (unsigned)(swap_pages_random(&random) % 8);
         uint32_t offset = offset_of(thread, i);
 
         if (what < 3) {
-            slots[i] = (struct slot){random, (unsigned)(swap_host_random(&random) % 3000), false};
+            slots[i] = (struct slot){random, (unsigned)(swap_pages_random(&random) % 3000), false};
             fill(page, slots[i].seed, slots[i].noise);
             slots[i].used = pool_store(pool, offset, page) == MM_OK;
             atomic_fetch_add(&rejected, !slots[i].used);
@@ -104,7 +105,7 @@ static void *look_on(void *arg) {
 
     (void)arg;
     while (!atomic_load(&stop)) {
-        if (pool_load(pool, (uint32_t)(1 + swap_host_random(&random) % (SLOTS * THREADS)), back) != MM_OK)
+        if (pool_load(pool, (uint32_t)(1 + swap_pages_random(&random) % (SLOTS * THREADS)), back) != MM_OK)
             continue;
         memcpy(head, back, sizeof(head));
         fill(page, head[0], (unsigned)head[1]);
@@ -120,10 +121,10 @@ int main(void) {
     pthread_t threads[THREADS], looker;
     struct pool_stats stats;
 
-    swap_host_boot(&host, NR_PAGES, 3);
-    free_at_boot = swap_host_free_pages(&host);
-    pool = pool_create(host.machine, 1u << 20, 20);
-    digests = digest_create(host.machine, 1u << 20);
+    fake = swap_pages_boot(NR_PAGES, 3);
+    free_at_boot = swap_pages_free(fake);
+    pool = pool_create(fake->machine, 1u << 20, 20);
+    digests = digest_create(fake->machine, 1u << 20);
     if (!pool || !digests)
         return 1;
     for (uintptr_t i = 0; i < THREADS; i++)
@@ -142,10 +143,10 @@ int main(void) {
     expect(digest_pages(digests) == 2, "an empty digest table has its own page and a directory");
     pool_destroy(pool);
     digest_destroy(digests);
-    expect(swap_host_free_pages(&host) == free_at_boot, "all pages given back");
-    expect(host.machine->nr_bad_pages == 0, "no bad page");
+    expect(swap_pages_free(fake) == free_at_boot, "all pages given back");
+    expect(fake->machine->nr_bad_pages == 0, "no bad page");
     printf("%lu out, %lu in, %u rejected, %lu pages at most, %u wrong\n", (unsigned long)stats.out_pages,
            (unsigned long)stats.in_pages, rejected, (unsigned long)stats.peak_pages, wrong);
-    swap_host_finish(&host);
+    fake_finish(fake);
     return wrong != 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * swap_file_stress.c - threads that write and read slots of one swap file at the same time, with a ring and without.
+ * swap_file_test.c - threads that write and read slots of one swap file at the same time, with a ring and without.
  *
  * Each thread has every fourth slot, so that windows are gathered from all of them. It reads a slot back while it is
  * gathered, in flight, or in the file, and writes slots again in all of these states.
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "tests/unit/swap_host.h"
+#include "tests/unit/swap_pages.h"
 
 enum { THREADS = 4, SLOTS = 512, OPERATIONS = 4000, BATCH = 16 };
 
@@ -37,20 +37,20 @@ static void done(void *arg, uint32_t offset, void *cookie, enum mm_status status
 }
 
 static void read_and_check(unsigned thread, uint64_t *random, const uint64_t *seeds, char *bytes) {
-    unsigned nr = (unsigned)(1 + swap_host_random(random) % BATCH);
+    unsigned nr = (unsigned)(1 + swap_pages_random(random) % BATCH);
     uint32_t offsets[BATCH], slots[BATCH];
     enum mm_status status[BATCH];
     char page[PAGE_SIZE];
 
     for (unsigned i = 0; i < nr; i++) {
         do
-            slots[i] = (uint32_t)(swap_host_random(random) % SLOTS);
+            slots[i] = (uint32_t)(swap_pages_random(random) % SLOTS);
         while (!seeds[slots[i]]);
         offsets[i] = offset_of(thread, slots[i]);
     }
     swap_file_read(file, offsets, nr, bytes, status);
     for (unsigned i = 0; i < nr; i++) {
-        swap_host_fill(page, seeds[slots[i]], PAGE_SIZE);
+        swap_pages_fill(page, seeds[slots[i]], PAGE_SIZE);
         expect(status[i] == MM_OK, "status of a read");
         expect(!memcmp(bytes + i * PAGE_SIZE, page, PAGE_SIZE), "bytes");
     }
@@ -64,13 +64,14 @@ static void *work(void *arg) {
 
     for (unsigned n = 0; n < OPERATIONS; n++) {
         /* Mostly in order, as slots are handed out; sometimes anywhere. */
-        unsigned i = (unsigned)(swap_host_random(&random) % 8 ? n % SLOTS : swap_host_random(&random) % SLOTS);
+        unsigned i = (unsigned)(swap_pages_random(&random) % 8 ? n % SLOTS : swap_pages_random(&random) % SLOTS);
 
-        seeds[i] = swap_host_random(&random) | 1;
-        swap_host_fill(page, seeds[i], PAGE_SIZE);
+        seeds[i] = swap_pages_random(&random) | 1;
+        swap_pages_fill(page, seeds[i], PAGE_SIZE);
         atomic_fetch_add(&written, 1);
         expect(swap_file_write(file, offset_of(thread, i), page, (void *)(uintptr_t)offset_of(thread, i)) ==
-                   MM_SUBMITTED, "status of a submission");
+                   MM_SUBMITTED,
+               "status of a submission");
         if (n % 4 == 0)
             read_and_check(thread, &random, seeds, bytes);
         if (n % 100 == thread)
@@ -83,15 +84,14 @@ static void *work(void *arg) {
 
 static void run(unsigned flags) {
     struct swap_file_stats stats;
-    struct platform platform;
+    struct fake *fake = swap_pages_boot(1024, 1); /* for its locks */
     pthread_t threads[THREADS];
     int error = 0;
     void *memory = mmap(NULL, swap_file_memory(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    swap_host_platform(&platform);
     atomic_store(&written, 0);
     atomic_store(&reported, 0);
-    file = swap_file_open(&platform, "/var/tmp", (uint64_t)64 << 20, flags, memory, done, NULL, &error);
+    file = swap_file_open(&fake->platform, "/var/tmp", (uint64_t)64 << 20, flags, memory, done, NULL, &error);
     if (!file || swap_file_grow(file, 0, THREADS * SLOTS) < THREADS * SLOTS) {
         expect(false, "no file in /var/tmp");
         return;
@@ -109,6 +109,7 @@ static void run(unsigned flags) {
            (unsigned long)stats.read_requests, wrong);
     swap_file_close(file);
     munmap(memory, swap_file_memory());
+    fake_finish(fake);
 }
 
 int main(void) {
