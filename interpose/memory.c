@@ -68,25 +68,31 @@ static bool is_for_weir(int flags) {
     return (flags & MAP_TYPE) == MAP_PRIVATE && flags & MAP_ANONYMOUS && !(flags & linux_only);
 }
 
-/* A mapping of Linux's at a fixed address that reaches into the managed range: weir makes way for it. */
+/*
+ * A mapping of Linux's at a fixed address that reaches into the managed range: weir makes way for it. It is made
+ * elsewhere first and then moved, so that one that Linux refuses does no harm to what lies there.
+ */
 static long map_over_managed(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t offset) {
     struct range part;
-    bool no_replace = flags & MAP_FIXED_NOREPLACE;
-    long result;
+    long trial, result;
 
-    if (addr % PAGE_SIZE || addr + len < addr || addr + len > PAGE_MASK)
+    if (addr % PAGE_SIZE || len == 0 || addr + len < addr || addr + len > PAGE_MASK)
         return sys6(SYS_mmap, addr, len, prot, flags, fd, offset); /* only to be refused */
-    part = managed_part(addr, len);
-    if (no_replace && !within(addr, len))
+    if (flags & MAP_FIXED_NOREPLACE && !within(addr, len))
         return -EEXIST; /* the reservation itself is in the way of its neighbours */
-    result = weir_call(OP_FOREIGN, part.start, part.end - part.start, no_replace, 0, 0);
-    if (result)
-        return result;
-    if (no_replace)
-        flags = (flags & ~MAP_FIXED_NOREPLACE) | MAP_FIXED;
-    result = sys6(SYS_mmap, addr, len, prot, flags, fd, offset);
-    if (result < 0 && result > -4096)
-        weir_call(OP_MUNMAP, part.start, part.end - part.start, 0, 0, 0);
+    len = (len + PAGE_SIZE - 1) & PAGE_MASK;
+    part = managed_part(addr, len);
+    trial = sys6(SYS_mmap, 0, len, prot, flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE), fd, offset);
+    if (trial < 0 && trial > -4096)
+        return trial;
+    result = weir_call(OP_FOREIGN, part.start, part.end - part.start, (flags & MAP_FIXED_NOREPLACE) != 0, 0, 0);
+    if (result == 0) {
+        result = sys5(SYS_mremap, trial, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, addr);
+        if (result != (long)addr)
+            weir_call(OP_MUNMAP, part.start, part.end - part.start, 0, 0, 0);
+    }
+    if (result != (long)addr)
+        sys2(SYS_munmap, trial, len);
     return result;
 }
 

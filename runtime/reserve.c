@@ -68,16 +68,32 @@ static size_t move_some(uintptr_t from, uintptr_t to, size_t len, int *ret_error
     return 0;
 }
 
-int reserve_move(uintptr_t from, uintptr_t to, size_t len) {
-    int error = 0, ignored;
-    size_t done = move_some(from, to, len, &error);
+/*
+ * What moves loses its registration, what stays keeps it. But if Linux joins what has come with a mapping beside it,
+ * that loses it too, and what is swapped out there would read as zeros: so it comes with a mark that its new
+ * neighbours do not have, until it is registered again.
+ */
+static int move_marked(uintptr_t from, uintptr_t to, size_t len, size_t *ret_done) {
+    int error = (int)sys3(SYS_madvise, from, len, MADV_DONTDUMP);
 
-    /* What moves loses its registration, what stays keeps it. */
-    if (done == len)
-        error = uffd_register(to, len);
-    if (error == 0)
+    *ret_done = 0;
+    if (!error)
+        *ret_done = move_some(from, to, len, &error);
+    if (*ret_done && !error)
+        error = uffd_register(to, *ret_done);
+    if (*ret_done)
+        sys3(SYS_madvise, to, *ret_done, MADV_DODUMP);
+    sys3(SYS_madvise, from, len, MADV_DODUMP);
+    return error;
+}
+
+int reserve_move(uintptr_t from, uintptr_t to, size_t len) {
+    size_t done, back;
+    int error = move_marked(from, to, len, &done);
+
+    if (!error)
         return 0;
-    if (done && (move_some(to, from, done, &ignored) != done || uffd_register(from, done) != 0))
+    if (done && (move_marked(to, from, done, &back) != 0 || back != done))
         rt.machine->platform->panic(rt.machine->platform->host, "Linux would not take back a mapping it had moved");
     if (done)
         reserve_renew(to, to + done);
