@@ -36,6 +36,7 @@ HELPERS = {
     "verify": ["verify.c", "pattern.c"],
     "evicted": ["evicted.c", "evicted_calls.c", "evicted_maps.c", "evicted_process.c", "evicted_threads.c",
                 "pattern.c"],
+    "refuse_uffd": ["refuse_uffd.c"],
 }
 
 
