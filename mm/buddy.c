@@ -21,9 +21,9 @@ static inline unsigned block_migratetype(const struct page *page) {
 
 /* The page is free or becomes so: nobody else changes its flags. */
 static inline void set_free_flags(struct page *page, uint32_t flags) {
-    uint32_t zone_bits = atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_ZONE_MASK;
+    uint32_t kept = atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_KEPT_MASK;
 
-    atomic_store_explicit(&page->flags, zone_bits | flags, memory_order_relaxed);
+    atomic_store_explicit(&page->flags, kept | flags, memory_order_relaxed);
 }
 
 static inline void add_nr_free(struct free_area *area, unsigned long delta) {
@@ -50,7 +50,7 @@ static void del_block(struct zone *zone, struct page *page) {
 /* The other half of the block of this order that begins at page, if that is free as a whole. */
 static struct page *find_buddy(const struct zone *zone, struct page *page, unsigned order) {
     const struct machine *m = zone->machine;
-    uint32_t pfn = page_to_pfn(m, page) ^ 1u << order, flags, wanted;
+    uint32_t pfn = page_to_pfn(m, page) ^ 1u << order, flags, zone_bits;
     struct page *buddy;
 
     if (pfn < m->start_pfn || pfn >= m->end_pfn)
@@ -58,9 +58,10 @@ static struct page *find_buddy(const struct zone *zone, struct page *page, unsig
     buddy = pfn_to_page(m, pfn);
     /* Zone first: the order of a block in another zone is not ours to read. Holes belong to no zone. */
     flags = atomic_load_explicit(&buddy->flags, memory_order_relaxed);
-    wanted = (atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_ZONE_MASK) | 1u << PG_buddy;
-    return (flags & wanted) == wanted && !((flags ^ wanted) & PAGE_ZONE_MASK) && buddy_order(buddy) == order ? buddy
-                                                                                                            : NULL;
+    zone_bits = atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_ZONE_MASK;
+    if (!(flags & 1u << PG_buddy) || (flags & PAGE_ZONE_MASK) != zone_bits || buddy_order(buddy) != order)
+        return NULL;
+    return buddy;
 }
 
 static void __free_one_page(struct zone *zone, struct page *page, unsigned order) {

@@ -19,13 +19,14 @@ void buddy_add_range(struct zone *zone, uint32_t start_pfn, uint32_t nr_pages);
 /* A block of that order, or NULL. Smallest fit in its type, then the fallbacks. zone->lock held. */
 struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype);
 /*
- * Up to count single frames onto list, in the order found; each has its private field set to migratetype and no flag.
+ * Up to count single frames onto list, in the order found; each has its private field set to migratetype and no flag
+ * but those of PAGE_KEPT_MASK.
  * Takes zone->lock. Returns how many.
  */
 unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, struct page_list *list);
 
 /*
- * Frees a block, whose pages have count 0; merges it as far as it goes. Its pages lose all flags. The zone counts as
+ * Frees a block, whose pages have count 0; merges it as far as it goes. Its pages lose all flags but PAGE_KEPT_MASK. The zone counts as
  * reclaimable again. Takes zone->lock.
  */
 void free_one_page(struct zone *zone, struct page *page, unsigned order);

@@ -18,7 +18,7 @@ static const char *check_free_block(struct zone *zone, uint32_t pfn) {
 
     for (uint32_t i = pfn; i < end; i++) {
         const struct page *page = pfn_to_page(m, i);
-        uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & ~PAGE_ZONE_MASK;
+        uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & ~PAGE_KEPT_MASK;
 
         if (!pfn_valid(m, i) || page_zone(m, page) != zone)
             return "page: a free block reaches out of its zone";

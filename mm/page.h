@@ -65,6 +65,8 @@ struct page_list {
 
 /* The bits above the flags: which zone the frame belongs to. They never change. */
 #define PAGE_ZONE_MASK (~UINT32_C(0) << PG_ZONE_SHIFT)
+/* What a frame keeps while it is free: facts about the frame, not about the page that was in it. */
+#define PAGE_KEPT_MASK (PAGE_ZONE_MASK | UINT32_C(1) << PG_arena | UINT32_C(1) << PG_reserved)
 
 static inline bool page_test(const struct page *page, enum page_flag bit) {
     return (atomic_load_explicit(&page->flags, memory_order_acquire) >> bit) & 1u;

@@ -29,7 +29,7 @@ static inline void reset_flags(struct page *page, uint32_t flags) {
 
 static void bad_page(struct machine *m, struct page *page) {
     atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
-    reset_flags(page, 0);
+    reset_flags(page, page_flags(page) & PAGE_KEPT_MASK);
     atomic_store_explicit(&page->count, 0, memory_order_relaxed);
     atomic_store_explicit(&page->mapcount, -1, memory_order_relaxed);
 }
@@ -48,10 +48,8 @@ static bool prepare_free(struct machine *m, struct page *page) {
         }
         if (bad)
             bad_page(m, page);
-        if (flags & 1u << PG_reserved) {
-            page_set(page, PG_reserved);
+        if (flags & 1u << PG_reserved)
             return false;
-        }
     }
     atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
     return true;

@@ -60,7 +60,7 @@ void pcp_init(struct zone *zone) {
 
 /* The frame is free and on no list, or on one whose lock we hold: nobody else changes its flags. */
 static inline void set_pcp_flag(struct page *page, bool on) {
-    uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_ZONE_MASK;
+    uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_KEPT_MASK;
 
     atomic_store_explicit(&page->flags, flags | (uint32_t)on << PG_pcp, memory_order_relaxed);
 }

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/fake_platform.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static struct fake *fake;
+static struct lock lock;
+static struct rwlock rwlock;
+static long counter;
+static _Atomic int readers;
+
+static int setup(void **state) {
+    (void)state;
+    fake = fake_boot(4096, 1);
+    lock_init(&lock, RANK_ZONE);
+    rwlock_init(&rwlock, RANK_MMAP);
+    counter = 0;
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    fake_finish(fake);
+    return 0;
+}
+
+static void run_threads(void *(*fn)(void *), unsigned nr) {
+    pthread_t threads[8];
+
+    for (unsigned i = 0; i < nr; i++)
+        pthread_create(&threads[i], NULL, fn, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < nr; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void *count_up(void *arg) {
+    (void)arg;
+    for (unsigned i = 0; i < 20000; i++) {
+        lock_acquire(&fake->platform, &lock);
+        counter++;
+        if (i % 1000 == 0)
+            sched_yield();
+        lock_release(&fake->platform, &lock);
+    }
+    return NULL;
+}
+
+static void a_lock_lets_one_in_at_a_time(void **state) {
+    (void)state;
+    run_threads(count_up, 4);
+    assert_int_equal(counter, 80000);
+    assert_false(lock_is_held(&lock));
+}
+
+static void a_try_fails_on_a_lock_that_is_held(void **state) {
+    (void)state;
+    assert_true(lock_try(&fake->platform, &lock));
+    assert_true(lock_is_held(&lock));
+    assert_false(lock_try(&fake->platform, &lock));
+    lock_release(&fake->platform, &lock);
+    assert_false(lock_is_held(&lock));
+}
+
+static void *read_or_write(void *arg) {
+    bool writes = (uintptr_t)arg < 2;
+
+    for (unsigned i = 0; i < 5000; i++) {
+        if (writes) {
+            write_lock(&fake->platform, &rwlock);
+            if (atomic_load(&readers) != 0)
+                abort();
+            counter++;
+            if (i % 100 == 0)
+                sched_yield();
+            write_unlock(&fake->platform, &rwlock);
+        } else {
+            long seen;
+
+            read_lock(&fake->platform, &rwlock);
+            atomic_fetch_add(&readers, 1);
+            seen = counter;
+            if (i % 100 == 0)
+                sched_yield();
+            if (seen != counter)
+                abort();
+            atomic_fetch_sub(&readers, 1);
+            read_unlock(&fake->platform, &rwlock);
+        }
+    }
+    return NULL;
+}
+
+static void writers_exclude_everybody_and_readers_only_writers(void **state) {
+    (void)state;
+    run_threads(read_or_write, 5);
+    assert_int_equal(counter, 10000);
+    assert_int_equal(atomic_load(&rwlock.word), 0);
+    assert_int_equal(atomic_load(&rwlock.writers), 0);
+}
+
+static void *read_once(void *arg) {
+    (void)arg;
+    read_lock(&fake->platform, &rwlock);
+    counter++;
+    read_unlock(&fake->platform, &rwlock);
+    return NULL;
+}
+
+static void a_reader_gets_in_beside_another(void **state) {
+    (void)state;
+    read_lock(&fake->platform, &rwlock);
+    run_threads(read_once, 1);
+    assert_int_equal(counter, 1);
+    read_unlock(&fake->platform, &rwlock);
+}
+
+static unsigned points;
+
+static void count_point(void *host) {
+    (void)host;
+    points++;
+}
+
+static void every_attempt_at_a_lock_passes_the_platforms_lock_point(void **state) {
+    const struct platform *p = &fake->platform;
+
+    (void)state;
+    points = 0;
+    fake->platform.lock_point = count_point;
+    lock_acquire(p, &lock);
+    assert_false(lock_try(p, &lock));
+    lock_release(p, &lock);
+    read_lock(p, &rwlock);
+    read_unlock(p, &rwlock);
+    write_lock(p, &rwlock);
+    write_unlock(p, &rwlock);
+    assert_int_equal(points, 4);
+}
+
+#define lock_unit_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        lock_unit_test(a_lock_lets_one_in_at_a_time),
+        lock_unit_test(a_try_fails_on_a_lock_that_is_held),
+        lock_unit_test(writers_exclude_everybody_and_readers_only_writers),
+        lock_unit_test(a_reader_gets_in_beside_another),
+        lock_unit_test(every_attempt_at_a_lock_passes_the_platforms_lock_point),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
