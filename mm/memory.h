@@ -149,4 +149,7 @@ static inline unsigned pte_index(uintptr_t addr) {
     return (unsigned)((addr >> PAGE_SHIFT) & (PTRS_PER_TABLE - 1));
 }
 
+/* The first thing wrong with the address spaces and the swap cache, or NULL. No other task may be inside the core. */
+const char *memory_check(struct machine *m);
+
 #endif

@@ -29,11 +29,13 @@ static void settle_slot(struct machine *m, struct page *page, bool give_up) {
 static void bring_back_parked(struct fault *fault, struct page *page, swp_entry_t entry) {
     struct machine *m = fault->mm->machine;
 
-    pte_map_page(fault->block, fault->index, page, PTE_PARKED | fault_pte_flags(fault));
+    pte_map_page(fault->block, fault->index, page, PTE_PARKED);
     swap_free(m, entry);
     fault->result = FAULT_SPURIOUS;
     if (pte_unpark(fault->block, fault->index, 1) == 0)
         return;
+    if (fault->area->flags & VM_LOCKED)
+        pte_change(fault->block, fault->index, 0, PTE_LOCKED);
     /* A slot that has not been written is worth nothing. */
     settle_slot(m, page, page_test(page, PG_dirty) || swap_gives_up_slot(m, entry));
     fault->nr_pages = 1;

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* Swap devices with latencies and faults of their own. */
+#include <string.h>
+
+#include "mm/swap_state.h"
+#include "mm/swapfile.h"
+#include "sim/internal.h"
+
+static struct sim_device *device_of(struct sim *sim, swp_entry_t entry) {
+    struct sim_device *device;
+
+    SIM_ASSERT(sim, swp_type(entry) < SIM_DEVICES);
+    device = &sim->devices[swp_type(entry)];
+    SIM_ASSERT(sim, swp_offset(entry) > 0 && swp_offset(entry) < device->config.nr_slots);
+    return device;
+}
+
+static uint8_t *slot_bytes(struct sim_device *device, uint32_t slot) {
+    return device->bytes + ((size_t)slot << PAGE_SHIFT);
+}
+
+static void store(struct sim_device *device, uint32_t slot, const void *bytes) {
+    memcpy(slot_bytes(device, slot), bytes, PAGE_SIZE);
+    device->nr_stored += !device->stored[slot];
+    device->stored[slot] = true;
+}
+
+static void forget(struct sim_device *device, uint32_t slot) {
+    device->nr_stored -= device->stored[slot];
+    device->stored[slot] = false;
+    memset(slot_bytes(device, slot), 0xdf, PAGE_SIZE);
+}
+
+const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry) {
+    struct sim_device *device = device_of(sim, entry);
+
+    return device->config.detects_clean && device->stored[swp_offset(entry)]
+               ? slot_bytes(device, swp_offset(entry))
+               : NULL;
+}
+
+static struct sim_write *free_write(struct sim_device *device) {
+    for (unsigned i = 0; i < SIM_WRITES; i++)
+        if (!device->writes[i].used)
+            return &device->writes[i];
+    return NULL;
+}
+
+uint64_t sim_next_io(struct sim *sim) {
+    uint64_t next = UINT64_MAX;
+
+    for (unsigned d = 0; d < SIM_DEVICES; d++)
+        for (unsigned i = 0; sim->devices[d].config.async && i < SIM_WRITES; i++)
+            if (sim->devices[d].writes[i].used && sim->devices[d].writes[i].due < next)
+                next = sim->devices[d].writes[i].due;
+    return next;
+}
+
+static enum mm_status submit(struct sim *sim, struct sim_device *device, uint32_t slot, struct page *page,
+                             const void *bytes, enum mm_status status) {
+    struct sim_write *write;
+
+    while (!(write = free_write(device)))
+        sim_sleep(sim, device->config.latency_ns + 1);
+    /* Half of the latency is the device's own, half is chance: writes overtake each other. */
+    *write = (struct sim_write){
+        .used = true,
+        .due = sim->clock + device->config.latency_ns / 2 +
+               sim_random(sim, (uint32_t)(device->config.latency_ns / 2 + 1)),
+        .slot = slot,
+        .page = page,
+        .status = status,
+    };
+    memcpy(write->bytes, bytes, PAGE_SIZE);
+    return MM_SUBMITTED;
+}
+
+void sim_io_task(struct sim *sim, void *arg) {
+    (void)arg;
+    for (;;) {
+        sim_wait_flag(sim, &sim->io_due);
+        for (unsigned d = 0; d < SIM_DEVICES; d++) {
+            struct sim_device *device = &sim->devices[d];
+
+            for (unsigned i = 0; device->config.async && i < SIM_WRITES; i++) {
+                struct sim_write *write = &device->writes[i];
+
+                if (!write->used || write->due > sim->clock)
+                    continue;
+                if (write->status == MM_OK)
+                    store(device, write->slot, write->bytes);
+                struct page *page = write->page;
+                enum mm_status status = write->status;
+
+                write->used = false;
+                sim->io_count++;
+                end_swap_write(sim->machine, page, status);
+            }
+        }
+        sim->io_due = sim_next_io(sim) <= sim->clock;
+    }
+}
+
+static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm,
+                                      uintptr_t addr) {
+    struct sim *sim = host;
+    struct sim_device *device = device_of(sim, entry);
+    uint32_t slot = swp_offset(entry), n = mm ? sim_page_number(sim, addr) : 0;
+    const uint8_t *bytes = mm ? sim->parked + ((size_t)n << PAGE_SHIFT) : page_address(sim->machine, page);
+    bool failed;
+
+    sim_point(sim);
+    SIM_ASSERT(sim, page_test(page, PG_locked) && page_test(page, PG_swapcache));
+    SIM_ASSERT(sim, swap_count(sim->machine, entry) != 0);
+    /* Unless it has been zapped since, the page is parked. */
+    SIM_ASSERT(sim, !mm || sim->mmu[n].parked || atomic_load(&page->owner) == 0);
+    if (sim_chance(sim, device->config.reject_permille)) {
+        sim->counts.rejected++;
+        return MM_REJECTED;
+    }
+    failed = sim_chance(sim, device->config.write_error_permille);
+    sim->counts.writes++;
+    sim->counts.write_errors += failed;
+    if (device->config.async)
+        return submit(sim, device, slot, page, bytes, failed ? MM_IO : MM_OK);
+    if (failed)
+        return MM_IO;
+    store(device, slot, bytes);
+    return MM_OK;
+}
+
+static void call_swap_read(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
+                           enum mm_status *status) {
+    struct sim *sim = host;
+    struct sim_device *device = device_of(sim, entries[0]);
+
+    SIM_ASSERT(sim, nr > 0);
+    if (device->config.latency_ns)
+        sim_sleep(sim, device->config.latency_ns);
+    for (unsigned i = 0; i < nr; i++) {
+        uint32_t slot = swp_offset(entries[i]);
+        uint8_t *arena = page_address(sim->machine, pages[i]);
+
+        SIM_ASSERT(sim, swp_type(entries[i]) == swp_type(entries[0]));
+        SIM_ASSERT(sim, page_test(pages[i], PG_locked));
+        sim->counts.reads++;
+        status[i] = MM_OK;
+        if (!device->stored[slot] || sim_chance(sim, device->config.read_error_permille)) {
+            sim->counts.read_errors++;
+            status[i] = MM_IO;
+            memset(arena, 0xde, PAGE_SIZE);
+            continue;
+        }
+        memcpy(arena, slot_bytes(device, slot), PAGE_SIZE);
+    }
+}
+
+static void call_swap_slot_free(void *host, swp_entry_t entry) {
+    struct sim *sim = host;
+    struct sim_device *device = device_of(sim, entry);
+
+    for (unsigned i = 0; i < SIM_WRITES; i++)
+        SIM_ASSERT(sim, !device->writes[i].used || device->writes[i].slot != swp_offset(entry));
+    forget(device, swp_offset(entry));
+}
+
+static bool call_swap_has_room(void *host, unsigned type) {
+    struct sim *sim = host;
+    const struct sim_device *device = &sim->devices[type];
+
+    return device->config.pages_most == 0 || device->nr_stored < device->config.pages_most;
+}
+
+void sim_device_calls(struct platform *platform) {
+    platform->swap_write = call_swap_write;
+    platform->swap_read = call_swap_read;
+    platform->swap_slot_free = call_swap_slot_free;
+    platform->swap_has_room = call_swap_has_room;
+}

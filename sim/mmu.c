@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated MMU: where each page's bytes are, and every call that moves them. */
+#include <string.h>
+
+#include "mm/lock.h"
+#include "sim/internal.h"
+
+uintptr_t sim_address(uint32_t page) {
+    return SIM_BASE + ((uintptr_t)page << PAGE_SHIFT);
+}
+
+uint32_t sim_page_number(struct sim *sim, uintptr_t addr) {
+    SIM_ASSERT(sim, addr >= SIM_BASE && !(addr & (PAGE_SIZE - 1)));
+    SIM_ASSERT(sim, (addr - SIM_BASE) >> PAGE_SHIFT < sim->nr_region);
+    return (uint32_t)((addr - SIM_BASE) >> PAGE_SHIFT);
+}
+
+static uint8_t *mapped_bytes(struct sim *sim, uint32_t n) {
+    return sim->mapped + ((size_t)n << PAGE_SHIFT);
+}
+
+static uint8_t *parked_bytes(struct sim *sim, uint32_t n) {
+    return sim->parked + ((size_t)n << PAGE_SHIFT);
+}
+
+/* A run lies in one block, whose page-table lock the core holds. Returns its first page's number. */
+static uint32_t check_run(struct sim *sim, struct mm *mm, uintptr_t addr, unsigned nr) {
+    struct block *block = find_block(mm, addr);
+    uint32_t n = sim_page_number(sim, addr);
+
+    sim_point(sim); /* such a call takes its time */
+    SIM_ASSERT(sim, mm == sim->mm && block != NULL);
+    SIM_ASSERT(sim, lock_is_held(&block->ptl));
+    SIM_ASSERT(sim, nr > 0 && pte_index(addr) + nr <= PTRS_PER_TABLE);
+    return n;
+}
+
+/* How much of a run the host happens to do. */
+static unsigned cut_short(struct sim *sim, unsigned nr) {
+    return sim_chance(sim, sim->config.short_permille) ? sim_random(sim, nr) : nr;
+}
+
+/* The place is free: a mapping there would overwrite or be refused. */
+static void check_free(struct sim *sim, uint32_t n) {
+    SIM_ASSERT(sim, sim->mmu[n].state == SIM_HOLE);
+    SIM_ASSERT(sim, !sim->mmu[n].parked);
+}
+
+static unsigned call_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, nr);
+    unsigned done = cut_short(sim, nr);
+
+    for (unsigned i = 0; i < done; i++) {
+        check_free(sim, n + i);
+        memset(mapped_bytes(sim, n + i), 0, PAGE_SIZE);
+        sim->mmu[n + i].state = SIM_MAPPED;
+    }
+    return done;
+}
+
+static unsigned call_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
+                               unsigned map_flags) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, nr);
+    unsigned done = cut_short(sim, nr);
+
+    (void)map_flags;
+    for (unsigned i = 0; i < done; i++) {
+        uint8_t *arena = page_address(sim->machine, pages[i]);
+
+        check_free(sim, n + i);
+        SIM_ASSERT(sim, page_test(pages[i], PG_locked));
+        memcpy(mapped_bytes(sim, n + i), arena, PAGE_SIZE);
+        memset(arena, 0xdb, PAGE_SIZE); /* whoever looks there now is wrong */
+        sim->mmu[n + i].state = SIM_MAPPED;
+    }
+    return done;
+}
+
+static void call_park(void *host, struct mm *mm, uintptr_t block, uint64_t mask[8]) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, block, 1);
+
+    SIM_ASSERT(sim, !(block & (BLOCK_SIZE - 1)));
+    for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+        if (!(mask[i / 64] >> (i % 64) & 1))
+            continue;
+        SIM_ASSERT(sim, sim->mmu[n + i].state == SIM_MAPPED && !sim->mmu[n + i].parked);
+        if (sim_chance(sim, sim->config.pin_permille)) {
+            mask[i / 64] &= ~(UINT64_C(1) << (i % 64));
+            continue;
+        }
+        memcpy(parked_bytes(sim, n + i), mapped_bytes(sim, n + i), PAGE_SIZE);
+        sim->mmu[n + i].state = SIM_HOLE;
+        sim->mmu[n + i].parked = true;
+        sim->counts.parked++;
+    }
+}
+
+static unsigned call_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, nr);
+    unsigned done = cut_short(sim, nr);
+
+    for (unsigned i = 0; i < done; i++) {
+        SIM_ASSERT(sim, sim->mmu[n + i].state == SIM_HOLE && sim->mmu[n + i].parked);
+        memcpy(mapped_bytes(sim, n + i), parked_bytes(sim, n + i), PAGE_SIZE);
+        sim->mmu[n + i].state = SIM_MAPPED;
+        sim->mmu[n + i].parked = false;
+    }
+    return done;
+}
+
+static bool call_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, 1);
+    const uint8_t *copy = sim_slot_bytes(sim, entry);
+
+    SIM_ASSERT(sim, sim->mmu[n].parked);
+    return copy && memcmp(copy, parked_bytes(sim, n), PAGE_SIZE) == 0;
+}
+
+static void call_zap(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, nr);
+
+    for (unsigned i = 0; i < nr; i++) {
+        sim->mmu[n + i] = (struct sim_mmu_page){SIM_HOLE, false};
+        memset(parked_bytes(sim, n + i), 0xda, PAGE_SIZE);
+    }
+}
+
+static void call_discard(void *host, struct mm *mm, uintptr_t addr) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, 1);
+
+    SIM_ASSERT(sim, sim->mmu[n].parked && sim->mmu[n].state == SIM_HOLE);
+    sim->mmu[n].parked = false;
+    memset(parked_bytes(sim, n), 0xdd, PAGE_SIZE);
+    sim->counts.discarded++;
+}
+
+static void call_poison(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry) {
+    struct sim *sim = host;
+    uint32_t n = check_run(sim, mm, addr, 1);
+
+    (void)entry;
+    SIM_ASSERT(sim, sim->mmu[n].state != SIM_MAPPED && !sim->mmu[n].parked);
+    sim->mmu[n].state = SIM_POISONED;
+}
+
+void sim_mmu_calls(struct platform *platform) {
+    platform->map_zero = call_map_zero;
+    platform->map_pages = call_map_pages;
+    platform->park = call_park;
+    platform->unpark = call_unpark;
+    platform->parked_is_clean = call_parked_is_clean;
+    platform->zap = call_zap;
+    platform->discard = call_discard;
+    platform->poison = call_poison;
+}

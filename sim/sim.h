@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim.h - a whole machine in one thread: memory, an MMU, swap devices, tasks and a clock, all simulated.
+ *
+ * A run is a function of its seed. Tasks are coroutines that change places where the core takes a lock, waits or
+ * sleeps; kswapd and the completion of I/O are tasks as well. The MMU keeps the bytes of each page in the place where
+ * the core believes them to be (mapped, parked, arena), so that a page brought back from the wrong place reads wrong.
+ * Whatever breaks the contract of mm/platform.h ends the run with a line that names the seed.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mm/machine.h"
+#include "mm/memory.h"
+
+#define SIM_BASE ((uintptr_t)0x100000000000) /* address of the managed range; 2 MiB-aligned */
+#define SIM_DEVICES 4
+#define SIM_TASKS 16
+
+struct sim_device_config {
+    uint32_t nr_slots;       /* 0: no such device */
+    int prio;
+    unsigned flags;          /* enum swap_flags */
+    bool async;              /* writes are submitted and complete later */
+    bool detects_clean;      /* parked_is_clean compares; else it always says no */
+    uint64_t latency_ns;     /* of a read, and of an asynchronous write */
+    uint32_t pages_most;     /* swap_has_room() until so many are stored; 0: no such limit */
+    unsigned reject_permille, write_error_permille, read_error_permille;
+};
+
+struct sim_config {
+    uint64_t seed;
+    uint32_t ram_pages;
+    uint32_t region_pages;   /* managed range, rounded up to 2 MiB */
+    unsigned nr_cpus;
+    unsigned switch_permille; /* chance of a change of tasks at each lock; 0: only where a task waits */
+    unsigned pin_permille;    /* chance that a page cannot be parked */
+    unsigned short_permille;  /* chance that a run is mapped or unparked in part only */
+    struct sim_device_config devices[SIM_DEVICES];
+    /* Ranges of frames, if one Normal zone of ram_pages from pfn 0 will not do. */
+    const struct memory_range *ranges;
+    unsigned nr_ranges, nr_nodes;
+};
+
+struct sim;
+struct sim_task;
+
+struct sim *sim_create(const struct sim_config *config);
+void sim_destroy(struct sim *sim);
+struct machine *sim_machine(struct sim *sim);
+struct mm *sim_mm(struct sim *sim); /* NULL if region_pages was 0 */
+
+/* -- tasks. -- */
+/* Starts fn as a task; it runs when the caller waits. */
+void sim_spawn(struct sim *sim, void (*fn)(struct sim *sim, void *arg), void *arg);
+/* Lets the others run until all spawned tasks have returned. */
+void sim_join(struct sim *sim);
+/* Lets virtual time pass, and whoever has something to do do it. */
+void sim_sleep(struct sim *sim, uint64_t ns);
+/* Until every kswapd sleeps: what sim_check() needs where a task may wait inside the core. */
+void sim_rest(struct sim *sim);
+/* Until no write is under way. */
+void sim_settle(struct sim *sim);
+/* kswapd runs whenever it is woken, until this says otherwise. */
+void sim_allow_kswapd(struct sim *sim, bool allowed);
+struct task *sim_current(struct sim *sim);
+uint64_t sim_now(struct sim *sim);
+/* A number from the run's own sequence, below limit. */
+uint32_t sim_random(struct sim *sim, uint32_t limit);
+
+/* -- what a program does. Addresses are page numbers in the managed range. -- */
+enum sim_result {
+    SIM_OK,
+    SIM_SEGV,   /* no area, or one that forbids it */
+    SIM_SIGBUS, /* the page is lost */
+    SIM_KILLED, /* out of memory */
+};
+uintptr_t sim_address(uint32_t page);
+/* mmap(MAP_FIXED), munmap, mprotect; flags: enum vm_flags. */
+void sim_map(struct sim *sim, uint32_t page, uint32_t nr, uint32_t flags);
+void sim_unmap(struct sim *sim, uint32_t page, uint32_t nr);
+enum sim_result sim_read(struct sim *sim, uint32_t page, unsigned offset, void *bytes, unsigned len);
+enum sim_result sim_write(struct sim *sim, uint32_t page, unsigned offset, const void *bytes, unsigned len);
+void sim_discard(struct sim *sim, uint32_t page, uint32_t nr);          /* MADV_DONTNEED */
+void sim_cool(struct sim *sim, uint32_t page, uint32_t nr, bool evict); /* MADV_COLD, MADV_PAGEOUT */
+enum mm_status sim_mlock(struct sim *sim, uint32_t page, uint32_t nr);
+void sim_munlock(struct sim *sim, uint32_t page, uint32_t nr);
+enum mm_status sim_hold(struct sim *sim, uint32_t page);
+void sim_release(struct sim *sim, uint32_t page);
+/* mremap: moves the area [from, from+nr) to [to, to+nr), over whatever is there. They do not overlap. */
+enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr);
+
+/* -- looking. -- */
+/* What the page-table entry says. */
+pte_t sim_pte(struct sim *sim, uint32_t page);
+/* The frame that an entry maps, or NULL. */
+struct page *sim_page(struct sim *sim, uint32_t page);
+struct sim_counts {
+    unsigned long writes, reads, rejected, write_errors, read_errors, parked, discarded, kills;
+};
+struct sim_counts sim_counts(const struct sim *sim);
+/*
+ * NULL, or what is wrong: mm_check(), the address space, the swap cache, and whether the MMU agrees with them. Only
+ * between operations, when no task is inside the core.
+ */
+const char *sim_check(struct sim *sim);
+/* Every device error from now on as the config says, or none. */
+void sim_inject(struct sim *sim, bool on);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * decoder.h - operations of a program on its memory, decoded from bytes, and the naive model they are held against.
+ *
+ * Any bytes are a valid sequence, so that a fuzzer's crash file replays; a seed makes one by drawing bytes at random.
+ */
+#ifndef TESTS_PROPERTY_DECODER_H
+#define TESTS_PROPERTY_DECODER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/sim.h"
+
+enum op_kind {
+    OP_WRITE, OP_READ, OP_FILL, OP_SCAN, OP_COOL, OP_PAGEOUT, OP_DISCARD, OP_MAP, OP_UNMAP, OP_LOCK, OP_UNLOCK,
+    OP_HOLD, OP_RELEASE, OP_MOVE, OP_SLEEP, OP_KINDS
+};
+
+struct op {
+    enum op_kind kind;
+    uint32_t page, nr, target;
+    uint64_t value;
+};
+
+struct input {
+    const uint8_t *bytes;
+    size_t len, used;
+};
+
+/* The next operation on a range of nr_pages. False: the input has ended. */
+bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op);
+
+/* What a page must be. */
+struct model_page {
+    bool mapped, locked, lost; /* lost: its bytes may be gone, after an injected read error */
+    uint32_t holds;
+    uint8_t *bytes; /* NULL: zeros */
+};
+
+struct model {
+    struct sim *sim;
+    uint32_t first, nr_pages; /* of the managed range; what lies outside is somebody else's */
+    uint32_t locked_most;     /* pages that may be locked or held at a time */
+    bool errors;              /* reads may fail */
+    struct model_page *pages;
+};
+
+struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, uint32_t locked_most, bool errors);
+void model_destroy(struct model *model);
+/* Does op in the simulated machine and the model; ends the run with a line where they differ. */
+void model_apply(struct model *model, const struct op *op);
+/* Reads every page back. */
+void model_verify(struct model *model);
+
+#endif
