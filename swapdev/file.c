@@ -111,15 +111,12 @@ struct swap_file *swap_file_open(const struct platform *platform, const char *di
 
 struct swap_file *swap_file_adopt(const struct platform *platform, int fd, unsigned flags, void *memory,
                                   int *ret_errno) {
-    struct swap_file *file;
-
     if (fcntl(fd, F_GETFD) < 0) {
         *ret_errno = -errno;
         return NULL;
     }
-    file = file_init(platform, fd, flags, memory);
-    file->read_only = true;
-    return file;
+    /* Of size 0 and not to grow, so that nothing can be written to it. */
+    return file_init(platform, fd, flags, memory);
 }
 
 void swap_file_close(struct swap_file *file) {
@@ -190,7 +187,7 @@ uint32_t swap_file_grow(struct swap_file *file, uint32_t used, uint32_t wanted) 
     uint32_t nr_slots = atomic_load_explicit(&file->nr_slots, memory_order_acquire);
 
     /* One thread at a time; the others make do with what there is. */
-    if (file->read_only || atomic_exchange_explicit(&file->growing, true, memory_order_acquire))
+    if (atomic_exchange_explicit(&file->growing, true, memory_order_acquire))
         return nr_slots;
     nr_slots = atomic_load_explicit(&file->nr_slots, memory_order_relaxed);
     while (slot_position(nr_slots) < file->max_bytes && (nr_slots < used || nr_slots - used < wanted)) {

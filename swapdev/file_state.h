@@ -44,7 +44,6 @@ struct swap_file {
     const struct platform *platform; /* (C) */
     int fd;                          /* (C) */
     unsigned flags;                  /* (C) enum swap_file_flags */
-    bool read_only;                  /* (C) */
     uint64_t max_bytes;              /* (C) */
     swap_file_done_fn *done;         /* (C) */
     void *arg;                       /* (C) */

@@ -86,7 +86,7 @@ enum mm_status swap_file_write(struct swap_file *file, uint32_t offset, const vo
     struct cluster *c;
     void *old;
 
-    if (file->read_only || offset >= atomic_load_explicit(&file->nr_slots, memory_order_acquire))
+    if (offset >= atomic_load_explicit(&file->nr_slots, memory_order_acquire))
         return MM_INVAL;
     file_lock(file);
     if (is_refused(file)) {

@@ -472,6 +472,19 @@ static void an_adopted_file_reads_and_does_not_write(void **state) {
     assert_int_equal(error, -EBADF);
 }
 
+/* Does this process have a ring's memory? */
+static bool maps_a_ring(void) {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512];
+    bool found = false;
+
+    while (maps && fgets(line, sizeof(line), maps))
+        found |= strstr(line, "io_uring") != NULL;
+    if (maps)
+        fclose(maps);
+    return found;
+}
+
 static void a_forked_child_reads_through_the_memory_that_it_inherits(void **state) {
     struct fixture *f = *state;
     uint32_t offsets[4] = {1, 2, 9, 100};
@@ -482,11 +495,12 @@ static void a_forked_child_reads_through_the_memory_that_it_inherits(void **stat
         write_slot(f, offsets[i], offsets[i]);
     finish_writes(f);
     assert_slots(f, offsets, 4); /* The parent has a ring for reading as well. */
+    assert_int_equal(maps_a_ring(), !(f->flags & SWAP_FILE_NO_URING));
     child = fork();
     if (child == 0) {
         enum mm_status statuses[4];
         char page[PAGE_SIZE];
-        int wrong = 0;
+        int wrong = maps_a_ring();
 
         f->file = swap_file_adopt(&f->fake->platform, swap_file_fd(f->file), f->flags, f->memory, &error);
         swap_file_read(f->file, offsets, 4, f->pages, statuses);
