@@ -4,12 +4,12 @@
 struct fake_vmscan fake_vmscan;
 
 unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp) {
-    fake_vmscan.calls++;
-    return fake_vmscan.reclaim ? fake_vmscan.reclaim(m, zonelist, order, gfp, fake_vmscan.calls) : 0;
+    unsigned call = ++fake_vmscan.calls;
+
+    return fake_vmscan.reclaim ? fake_vmscan.reclaim(m, zonelist, order, gfp, call) : 0;
 }
 
 void wakeup_kswapd(struct zone *zone, unsigned order) {
-    (void)zone;
+    (void)zone, (void)order;
     fake_vmscan.wakes++;
-    fake_vmscan.wakes_order = order;
 }

@@ -8,8 +8,7 @@
 #include "mm/vmscan.h"
 
 struct fake_vmscan {
-    unsigned calls, wakes;
-    unsigned wakes_order;
+    _Atomic unsigned calls, wakes;
     /* What each call returns, and does; NULL: no progress. call: 1 for the first. */
     unsigned long (*reclaim)(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp,
                              unsigned call);
