@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/stat_format.h"
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/complain.h"
 #include "cli/counters.h"
@@ -162,6 +166,7 @@ static int refresh_text(struct statsfile *s, struct weir_process_stats *record) 
     if (!s->writable)
         return refuse(1, "process %u belongs to another user, and cannot be asked for this", record->pid);
     wanted = ++record->text_wanted;
+    syscall(SYS_futex, &record->text_wanted, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
     while ((int32_t)(record->text_done - wanted) < 0) {
         if (monotonic_ns() > deadline)
             return refuse(1, "process %u does not answer; it may be stopped", record->pid);
