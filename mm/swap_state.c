@@ -220,9 +220,9 @@ static void finish_writeback(struct machine *m, struct page *page) {
     page_writeback_done(m, page);
 }
 
-/* Gives a locked, unmapped page of the cache a slot of an area below the one that rejected it, and its entry too. */
-static bool move_to_lower_area(struct machine *m, struct page *page) {
-    swp_entry_t old = page_swap_entry(page), new = get_swap_page_below(m, swp_type(old));
+/* Gives a locked, unmapped page of the cache another slot, and its page-table entry too. new may be none. */
+static bool move_to_slot(struct machine *m, struct page *page, swp_entry_t new) {
+    swp_entry_t old = page_swap_entry(page);
 
     if (!new.val)
         return false;
@@ -244,6 +244,8 @@ enum mm_status swap_writepage(struct machine *m, struct page *page) {
     const struct platform *p = m->platform;
     enum mm_status status;
 
+    if (!swap_slot_is_private(m, page_swap_entry(page)) && !move_to_slot(m, page, get_swap_page(m)))
+        return MM_NOMEM;
     for (;;) {
         uint64_t owner = page_owner(page);
         struct mm *mm = rmap_get_mm(m, owner);
@@ -254,7 +256,8 @@ enum mm_status swap_writepage(struct machine *m, struct page *page) {
         if (status == MM_SUBMITTED)
             break;
         finish_writeback(m, page);
-        if (status != MM_REJECTED || !move_to_lower_area(m, page))
+        if (status != MM_REJECTED ||
+            !move_to_slot(m, page, get_swap_page_below(m, swp_type(page_swap_entry(page)))))
             break;
     }
     if (status == MM_OK || status == MM_SUBMITTED) {

@@ -366,6 +366,16 @@ unsigned swap_count(struct machine *m, swp_entry_t entry) {
     return count;
 }
 
+bool swap_slot_is_private(struct machine *m, swp_entry_t entry) {
+    struct swap_info *area;
+    bool private;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    private = slot_count(m, entry, &area) <= 2 && area && area->flags & SWP_WRITEOK;
+    lock_release(m->platform, &m->swap_lock);
+    return private;
+}
+
 void swap_for_each_used(struct machine *m, unsigned type, void (*fn)(uint32_t offset, void *arg), void *arg) {
     struct swap_info *area;
 

@@ -48,6 +48,11 @@ swp_entry_t get_swap_page_below(struct machine *m, unsigned above);
 enum mm_status swap_duplicate(struct machine *m, swp_entry_t entry); /* MM_INVAL: free or bad slot */
 void swap_free(struct machine *m, swp_entry_t entry);
 unsigned swap_count(struct machine *m, swp_entry_t entry);
+/*
+ * May the unmapped page that the swap cache has under entry be written there? Not if somebody beside the cache and the
+ * page's one page-table entry counts on what the slot holds (a forked process), nor if its area takes no more writes.
+ */
+bool swap_slot_is_private(struct machine *m, swp_entry_t entry);
 
 /* More than half full: copies of pages that are in memory anyway are given up. */
 bool vm_swap_full(const struct machine *m);

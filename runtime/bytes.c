@@ -242,11 +242,14 @@ unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
  */
 static bool park_by_copy(uintptr_t addr) {
     char *to = (char *)shadow_of(addr);
+    struct iovec here = {to, PAGE_SIZE}, there = {(void *)addr, PAGE_SIZE};
     long got;
 
     if (uffd_protect(addr, PAGE_SIZE) < 0)
         return false;
-    got = sys4(SYS_pread64, mem_fd, to, PAGE_SIZE, addr);
+    got = sys6(SYS_process_vm_readv, sys0(SYS_getpid), &here, 1, &there, 1, 0);
+    if (got != (long)PAGE_SIZE) /* the program may not read it either */
+        got = sys4(SYS_pread64, mem_fd, to, PAGE_SIZE, addr);
     if (got != (long)PAGE_SIZE) {
         drop((uintptr_t)to, PAGE_SIZE);
         uffd_unprotect(addr, PAGE_SIZE);

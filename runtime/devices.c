@@ -22,7 +22,8 @@
 
 /* The file is grown while fewer slots than this are free: 64 MiB ahead. */
 #define GROW_AHEAD 16384u
-#define POOL_PRIORITY 10
+/* The pool before the file, and a file before the files of processes further up, which only rejected pages leave. */
+#define POOL_PRIORITY 2
 #define FILE_PRIORITY 1
 /* Slots of the pool: as many as a budget of zeros could need. */
 #define POOL_SLOTS_PER_FRAME 32u
@@ -72,19 +73,19 @@ static void write_done(void *arg, uint32_t offset, void *cookie, enum mm_status 
     end_swap_write(rt.machine, cookie, status);
 }
 
-static bool open_file(void *memory) {
+/* fd: a file made for this process, or a negative errno that says why there is none. */
+static bool open_file(int fd, void *memory) {
     struct swap_file *file;
     struct device *device;
     uint32_t slots;
     unsigned type;
-    int error;
 
-    file = swap_file_open(&host_platform, rt.config.swap_dir, rt.config.swap_bytes, 0, memory, write_done, NULL, &error);
-    if (!file) {
+    if (fd < 0) {
         weir_say("cannot make a swap file in %s (error %d): give another directory with --swap, or --swap none",
-                 rt.config.swap_dir, -error);
+                 rt.config.swap_dir, -fd);
         return false;
     }
+    file = swap_file_open_made(&host_platform, fd, rt.config.swap_bytes, 0, memory, write_done, NULL);
     slots = swap_file_grow(file, 0, GROW_AHEAD);
     if (slots < 2) {
         weir_say("no room for a swap file in %s: give another directory with --swap, or --swap none",
@@ -122,7 +123,7 @@ bool devices_open(void *memory) {
             return false;
         pool_type = (int)type;
     }
-    return rt.config.swap_bytes == 0 || open_file(memory);
+    return rt.config.swap_bytes == 0 || open_file(swap_file_make(rt.config.swap_dir, 0), memory);
 }
 
 void devices_tend(void) {
@@ -282,6 +283,13 @@ void devices_refresh_stats(void) {
     }
 }
 
+static bool disk_is_full(void) {
+    uint32_t used = swap_inuse(rt.machine, (unsigned)file_type);
+    uint32_t slots = swap_file_grow(devices[file_type].file, used, GROW_AHEAD);
+
+    return slots < rt.stats->file_limit_pages && slots - used < GROW_AHEAD / 64;
+}
+
 void devices_say_swap(void) {
     if (rt.config.swap_bytes == 0)
         weir_say("  swap: no file (--swap none), compressed pool holds %lu MiB",
@@ -291,7 +299,7 @@ void devices_say_swap(void) {
     else
         weir_say("  swap: %lu of %lu MiB used in %s%s", (unsigned long)(rt.stats->file_pages / 256),
                  (unsigned long)(rt.config.swap_bytes >> 20), rt.config.swap_dir,
-                 rt.stats->file_pages * 10 < rt.stats->file_limit_pages * 9 ? " (the disk has no more room)" : "");
+                 disk_is_full() ? " (the disk has no more room)" : "");
 }
 
 /* -- fork ---------------------------------------------------------------------------------------------------------- */
@@ -347,6 +355,7 @@ static int freeze_file(unsigned type) {
 
 void devices_bequeath(struct devices_inheritance *ret_inheritance) {
     ret_inheritance->nr = 0;
+    ret_inheritance->own_fd = rt.config.swap_bytes ? swap_file_make(rt.config.swap_dir, 0) : -1;
     for (unsigned type = 0; type < MAX_SWAPFILES && ret_inheritance->nr < DEVICES_MAX_INHERITED; type++) {
         struct device *device = &devices[type];
         int hold_fd;
@@ -433,7 +442,7 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
         }
     }
     forget_freezes();
-    if (rt.config.swap_bytes && !open_file(memory))
+    if (rt.config.swap_bytes && !open_file(inheritance->own_fd, memory))
         weir_say("this child process has no swap file of its own");
     return true;
 }

@@ -42,6 +42,7 @@ void devices_say_swap(void);
 /* -- fork: what a child inherits. -- */
 #define DEVICES_MAX_INHERITED 30
 struct devices_inheritance {
+    int own_fd; /* a file made for the child, which may have no right to make one itself; or a negative errno */
     unsigned nr;
     struct {
         unsigned type;
@@ -49,7 +50,8 @@ struct devices_inheritance {
         int hold_fd; /* write end of the pipe whose closing tells the parent that this child needs it no more */
     } areas[DEVICES_MAX_INHERITED];
 };
-/* In the parent, world stopped: what the child to come may read; freezes its slots. The hold_fds are the caller's. */
+/* In the parent, world stopped: what the child to come may read; freezes its slots. own_fd and the hold_fds
+ * are the caller's. */
 void devices_bequeath(struct devices_inheritance *ret_inheritance);
 /* Frees slots frozen for children that are gone. No lock held. */
 void devices_thaw(void);

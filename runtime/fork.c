@@ -29,11 +29,12 @@
 
 /* Pages that the parent's handler may give a child before the child is on its feet: libc's FILEs and the like. */
 #define MAX_SERVED 256u
-#define MAX_FDS (2 * DEVICES_MAX_INHERITED + 2)
+#define MAX_FDS (2 * DEVICES_MAX_INHERITED + 3)
 
 /* What goes through the socket, parent to child, in this order. */
 struct greeting {
-    struct devices_inheritance inheritance; /* descriptors ride along: for each area file_fd, hold_fd; then the device */
+    /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd; then the device. */
+    struct devices_inheritance inheritance;
     bool event;                             /* the child's userfaultfd follows in a message of its own */
 };
 struct handover {
@@ -127,6 +128,7 @@ void fork_prepare(void) {
         sockets[0] = sockets[1] = -1;
     weir_call(OP_FORK_PREPARE, (uintptr_t)sockets[1], 0, 0, 0, 0);
     touch_libc_files();
+    weir_call(OP_FORK_SETTLE, 0, 0, 0, 0, 0);
 }
 
 static void close_sockets(void) {
@@ -170,12 +172,16 @@ static void send_greeting(void) {
         fds[nr++] = greeting.inheritance.areas[i].file_fd;
         fds[nr++] = greeting.inheritance.areas[i].hold_fd;
     }
+    if (greeting.inheritance.own_fd >= 0)
+        fds[nr++] = greeting.inheritance.own_fd;
     if (rt.uffd_device >= 0)
         fds[nr++] = rt.uffd_device;
     send_message(fork_state.channel, &greeting, sizeof(greeting), fds, nr);
     for (unsigned i = 0; i < greeting.inheritance.nr; i++)
         if (greeting.inheritance.areas[i].hold_fd >= 0)
             sys1(SYS_close, greeting.inheritance.areas[i].hold_fd);
+    if (greeting.inheritance.own_fd >= 0)
+        sys1(SYS_close, greeting.inheritance.own_fd);
 }
 
 void fork_service_prepare(struct weir_request *request) {
@@ -190,6 +196,17 @@ void fork_service_prepare(struct weir_request *request) {
     bytes_drop_stale(true);
     if (fork_state.channel >= 0)
         send_greeting();
+    request->result = 0;
+}
+
+/*
+ * A thread wakes before the handler that woke it has put its locks down and its tables right: the fork must not copy
+ * them like that. After this the forking thread touches nothing that could be out.
+ */
+void fork_service_settle(struct weir_request *request) {
+    world_settle();
+    devices_settle();
+    bytes_drop_stale(true);
     request->result = 0;
 }
 
@@ -438,6 +455,8 @@ static bool prepare_child(void) {
         greeting.inheritance.areas[i].file_fd = fds[used++];
         greeting.inheritance.areas[i].hold_fd = fds[used++];
     }
+    if (greeting.inheritance.own_fd >= 0)
+        greeting.inheritance.own_fd = used < nr ? fds[used++] : -EBADF;
     if (!open_in_child(greeting.event, used < nr ? fds[used] : -1))
         return false;
     bytes_open();

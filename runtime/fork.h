@@ -13,8 +13,9 @@
 struct weir_request;
 struct weir_thread;
 
-/* The service thread's halves of fork_prepare and fork_parent (runtime.h). They set request->result. */
+/* The service thread's parts of fork_prepare and fork_parent (runtime.h). They set request->result. */
 void fork_service_prepare(struct weir_request *request);
+void fork_service_settle(struct weir_request *request);
 void fork_service_parent(struct weir_request *request);
 /* Is tid the thread that forks just now? */
 int fork_in_progress_by(int tid);

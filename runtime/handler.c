@@ -114,7 +114,7 @@ void handler_drain_events(void) {
     }
 }
 
-static void resolve(const struct uffd_msg *event) {
+static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     const struct platform *p = rt.machine->platform;
     uintptr_t addr = (uintptr_t)event->arg.pagefault.address & PAGE_MASK;
     bool write = event->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
@@ -128,9 +128,13 @@ static void resolve(const struct uffd_msg *event) {
         atomic_store(&deferred, true);
         return;
     }
+    /* Nothing may be evicted while a fork is prepared: its own faults are answered from the reserves. */
+    if (fork_in_progress_by(tid))
+        self->task.flags |= PF_MEMALLOC;
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, &type);
     read_unlock(p, &rt.mm->mmap_lock);
+    self->task.flags &= ~(uint32_t)PF_MEMALLOC;
 
     if (result == FAULT_SPURIOUS || result == FAULT_SIGBUS || result == FAULT_OOM) {
         if (protected)
@@ -156,7 +160,7 @@ void handler_run(struct weir_thread *self) {
         struct uffd_msg event = queue[queue_first++];
 
         follow(self, (int)event.arg.pagefault.feat.ptid);
-        resolve(&event);
+        resolve(self, &event);
     }
 }
 

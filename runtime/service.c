@@ -121,6 +121,7 @@ static long do_space_op(const struct weir_request *r) {
     case OP_RELEASE:
         return space_release(a[0], a[1]);
     case OP_FORK_PREPARE:
+    case OP_FORK_SETTLE:
     case OP_FORK_PARENT:
         break;
     }
@@ -138,13 +139,15 @@ static void answer(struct weir_request *r, long result) {
  * start the world themselves.
  */
 static bool serve(struct weir_request *r) {
-    bool enters = r->op != OP_FORK_PREPARE && r->op != OP_FORK_PARENT;
+    bool enters = r->op != OP_FORK_PREPARE && r->op != OP_FORK_SETTLE && r->op != OP_FORK_PARENT;
 
     if (enters && !world_enter(r->tid))
         return false;
     atomic_store(&r->state, SLOT_TAKEN);
     if (r->op == OP_FORK_PREPARE)
         fork_service_prepare(r);
+    else if (r->op == OP_FORK_SETTLE)
+        fork_service_settle(r);
     else if (r->op == OP_FORK_PARENT)
         fork_service_parent(r);
     else

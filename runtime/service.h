@@ -27,6 +27,7 @@ enum weir_op {
     OP_HOLD,       /* addr, len: keep resident (mm_hold each page) */
     OP_RELEASE,    /* addr, len */
     OP_FORK_PREPARE, /* runtime/fork.c */
+    OP_FORK_SETTLE,
     OP_FORK_PARENT,
 };
 

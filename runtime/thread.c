@@ -71,7 +71,7 @@ static int thread_main(void *arg) {
 int weir_thread_start(unsigned role, void (*run)(struct weir_thread *self), bool own_files) {
     struct weir_thread *thread = weir_thread_of(role);
     char *memory = (char *)thread;
-    struct thread_control *control = (struct thread_control *)(void *)(memory + TLS_OFFSET + TLS_BYTES - 1024);
+    struct thread_control *control = (struct thread_control *)(void *)(memory + TLS_OFFSET + TLS_BYTES - PAGE_SIZE);
     const struct thread_control *mine = __builtin_thread_pointer();
     uint64_t all = UINT64_MAX, old;
     int flags = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS;

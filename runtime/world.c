@@ -34,12 +34,16 @@ void world_wait(void) {
         futex_wait(&stopped, who, -1);
 }
 
-void world_stop(int tid) {
+void world_settle(void) {
     uint32_t seen;
 
-    atomic_store(&stopped, (uint32_t)tid);
     while ((seen = atomic_load(&inside)) != 0)
         futex_wait(&inside, seen, -1);
+}
+
+void world_stop(int tid) {
+    atomic_store(&stopped, (uint32_t)tid);
+    world_settle();
 }
 
 void world_start(void) {

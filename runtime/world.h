@@ -17,6 +17,8 @@ void world_leave(void);
 void world_wait(void);
 /* Waits until nobody is in, lets nobody in but for tid. One at a time. */
 void world_stop(int tid);
+/* While the world is stopped: waits until whoever is in for its tid has left. */
+void world_settle(void);
 void world_start(void);
 /* In a forked child: the world runs, and nobody is in. */
 void world_after_fork(void);

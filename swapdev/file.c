@@ -64,8 +64,7 @@ static int open_unlinked(int dir, int flags, unsigned file_flags) {
     return fd >= 0 ? fd : open_named(dir, flags);
 }
 
-/* Returns a descriptor or a negative errno. */
-static int open_in(const char *path, unsigned file_flags) {
+int swap_file_make(const char *path, unsigned file_flags) {
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int flags = O_RDWR | O_CLOEXEC | O_LARGEFILE, fd = -EINVAL;
 
@@ -94,14 +93,19 @@ static struct swap_file *file_init(const struct platform *platform, int fd, unsi
 
 struct swap_file *swap_file_open(const struct platform *platform, const char *dir, uint64_t max_bytes, unsigned flags,
                                  void *memory, swap_file_done_fn *done, void *arg, int *ret_errno) {
-    struct swap_file *file;
-    int fd = open_in(dir, flags);
+    int fd = swap_file_make(dir, flags);
 
     if (fd < 0) {
         *ret_errno = fd;
         return NULL;
     }
-    file = file_init(platform, fd, flags, memory);
+    return swap_file_open_made(platform, fd, max_bytes, flags, memory, done, arg);
+}
+
+struct swap_file *swap_file_open_made(const struct platform *platform, int fd, uint64_t max_bytes, unsigned flags,
+                                      void *memory, swap_file_done_fn *done, void *arg) {
+    struct swap_file *file = file_init(platform, fd, flags, memory);
+
     file->max_bytes = (max_bytes < MAX_BYTES ? max_bytes : MAX_BYTES) & PAGE_MASK;
     file->no_fallocate = flags & SWAP_FILE_NO_FALLOCATE;
     file->done = done;
