@@ -168,6 +168,8 @@ struct platform {
     void (*swap_slot_free)(void *host, swp_entry_t entry);
     /* Has this area room for another page right now? (A pool that is full, a disk that is.) Under swap_lock. */
     bool (*swap_has_room)(void *host, unsigned type);
+    /* May be NULL. What the area is called in the text of swaps: a path. Never NULL; good for the call's duration. */
+    const char *(*swap_area_name)(void *host, unsigned type);
 
     /* -- events. ----------------------------------------------------------------------------------------------- */
     void (*wake_kswapd)(void *host, int node);

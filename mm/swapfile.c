@@ -184,6 +184,18 @@ uint32_t swap_inuse(const struct machine *m, unsigned type) {
     return __atomic_load_n(&m->swap_areas[type].inuse_pages, __ATOMIC_RELAXED);
 }
 
+bool swap_area_state(struct machine *m, unsigned type, struct swap_area_state *ret_state) {
+    const struct swap_info *area;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    area = area_of(m, type);
+    if (area)
+        *ret_state = (struct swap_area_state){
+            .pages = area_pages(area), .inuse_pages = area->inuse_pages, .prio = area->prio};
+    lock_release(m->platform, &m->swap_lock);
+    return area;
+}
+
 bool swap_gives_up_slot(const struct machine *m, swp_entry_t entry) {
     const struct swap_info *area = &m->swap_areas[swp_type(entry)];
 

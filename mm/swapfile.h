@@ -35,11 +35,19 @@ enum swap_flags {
 enum mm_status swap_add(struct machine *m, uint32_t nr_pages, int prio, unsigned flags, unsigned *ret_type);
 /* The area has grown: slots up to nr_pages-1 are usable now. */
 void swap_extend(struct machine *m, unsigned type, uint32_t nr_pages);
-/* Takes away SWP_WRITEOK (no new slots; what is in it stays readable) or gives it back. */
+/* Takes away SWP_WRITEOK (no new slots, no slot written again; what is in it stays readable) or gives it back. */
 void swap_set_writable(struct machine *m, unsigned type, bool writable);
 /* Forgets an area with no slot in use. MM_BUSY if there is one. */
 enum mm_status swap_remove(struct machine *m, unsigned type);
 uint32_t swap_inuse(const struct machine *m, unsigned type);
+
+struct swap_area_state {
+    uint32_t pages; /* usable slots */
+    uint32_t inuse_pages;
+    int prio;
+};
+/* False if there is no area of that number. */
+bool swap_area_state(struct machine *m, unsigned type, struct swap_area_state *ret_state);
 
 /* A free slot, its count 1, of the first area by priority that has room, or none (val 0). */
 swp_entry_t get_swap_page(struct machine *m);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmstat_text.c - buddyinfo, zoneinfo and vmstat, byte for byte in the kernel's formats. (specification, section 15)
+ * vmstat_text.c - buddyinfo, zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section 15)
  */
 #include "mm/buddy.h"
+#include "mm/swapfile.h"
 #include "mm/text.h"
 #include "mm/vmstat.h"
 
@@ -161,5 +162,39 @@ size_t vmstat_text(struct machine *m, char *buf, size_t size) {
             text_str(&text, "\n", 0);
         }
     }
+    return text_end(&text);
+}
+
+#define SWAPS_NAME_WIDTH 40
+#define KIB_PER_PAGE (PAGE_SIZE / 1024)
+
+static void swaps_line(struct text *text, struct machine *m, unsigned type, const struct swap_area_state *area) {
+    const struct platform *p = m->platform;
+    size_t start = text->len;
+
+    if (p->swap_area_name) {
+        text_str(text, p->swap_area_name(p->host, type), 0);
+    } else {
+        text_str(text, "swap", 0);
+        text_unsigned(text, type, 0);
+    }
+    /* At least one blank, however long the name. */
+    text_str(text, " ", 0);
+    while (text->len - start < SWAPS_NAME_WIDTH)
+        text_str(text, " ", 0);
+    line_unsigned(text, "file\t\t", area->pages * KIB_PER_PAGE);
+    line_unsigned(text, "\t", area->inuse_pages * KIB_PER_PAGE);
+    line_signed(text, "\t", area->prio);
+    text_str(text, "\n", 0);
+}
+
+size_t swaps_text(struct machine *m, char *buf, size_t size) {
+    struct text text = {buf, size, 0};
+    struct swap_area_state area;
+
+    text_str(&text, "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n", 0);
+    for (unsigned type = 0; type < MAX_SWAPFILES; type++)
+        if (swap_area_state(m, type, &area))
+            swaps_line(&text, m, type, &area);
     return text_end(&text);
 }

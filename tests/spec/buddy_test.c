@@ -153,11 +153,11 @@ static void fallback_takes_the_largest_block_first(void **state) {
 }
 
 /* SPEC A11 */
-static void of_equal_blocks_unmovable_takes_reclaimable_before_movable(void **state) {
+static void of_equal_blocks_each_type_takes_its_first_fallback(void **state) {
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *map = fake->machine->mem_map, *reclaimable, *movable;
+    struct page *map = fake->machine->mem_map, *reclaimable, *movable, *unmovable;
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -169,6 +169,10 @@ static void of_equal_blocks_unmovable_takes_reclaimable_before_movable(void **st
     movable = leave_only(zone, map + 512 * 8, 2, MIGRATE_UNMOVABLE);
     assert_ptr_equal(take(zone, 2, MIGRATE_MOVABLE), reclaimable);
     assert_ptr_equal(take(zone, 2, MIGRATE_MOVABLE), movable);
+    movable = leave_only(zone, map + 512 * 10, 2, MIGRATE_MOVABLE);
+    unmovable = leave_only(zone, map + 512 * 12, 2, MIGRATE_UNMOVABLE);
+    assert_ptr_equal(take(zone, 2, MIGRATE_RECLAIMABLE), unmovable);
+    assert_ptr_equal(take(zone, 2, MIGRATE_RECLAIMABLE), movable);
     fake_finish(fake);
 }
 
@@ -230,6 +234,25 @@ static void a_small_block_moves_its_pageblock_only_for_a_reclaimable_request(voi
         movable += zone->free_area[order].free_list[MIGRATE_MOVABLE].head != PFN_NONE;
     assert_int_equal(movable, 0);
     fake_check(fake);
+    fake_finish(fake);
+}
+
+/* Section 4, fallback step 2: from half a pageblock's order on, what is left of a block changes type with it. */
+static void the_rest_of_a_block_of_order_4_goes_to_the_request_and_of_order_3_to_the_donor(void **state) {
+    static struct page *pages[8192 + 1];
+    struct fake *fake = fake_boot(8192, 1);
+    struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
+
+    (void)state;
+    take_all(zone, 0, MIGRATE_MOVABLE, pages);
+    free_one_page(zone, fake->machine->mem_map + 2048, 4);
+    assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
+    assert_int_not_equal(zone->free_area[3].free_list[MIGRATE_UNMOVABLE].head, PFN_NONE);
+    take_all(zone, 0, MIGRATE_UNMOVABLE, pages);
+    free_one_page(zone, fake->machine->mem_map + 4096, 3);
+    assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
+    assert_int_not_equal(zone->free_area[2].free_list[MIGRATE_MOVABLE].head, PFN_NONE);
+    assert_int_equal(zone->free_area[2].free_list[MIGRATE_UNMOVABLE].head, PFN_NONE);
     fake_finish(fake);
 }
 
@@ -303,9 +326,10 @@ int main(void) {
         cmocka_unit_test(blocks_of_unequal_order_do_not_merge),
         cmocka_unit_test(a_split_returns_the_lowest_part_and_lists_the_upper_halves),
         cmocka_unit_test(fallback_takes_the_largest_block_first),
-        cmocka_unit_test(of_equal_blocks_unmovable_takes_reclaimable_before_movable),
+        cmocka_unit_test(of_equal_blocks_each_type_takes_its_first_fallback),
         cmocka_unit_test(a_pageblock_is_retagged_when_half_its_pages_moved),
         cmocka_unit_test(a_small_block_moves_its_pageblock_only_for_a_reclaimable_request),
+        cmocka_unit_test(the_rest_of_a_block_of_order_4_goes_to_the_request_and_of_order_3_to_the_donor),
         cmocka_unit_test(taking_a_whole_pageblock_retags_it_in_any_case),
         cmocka_unit_test(reserve_is_used_last),
         cmocka_unit_test(isolate_is_never_allocated_from),

@@ -146,7 +146,9 @@ static void ten_five_and_three_blocks_pass_mark_8_at_order_2(void **state) {
     zone->free_area[2].nr_free = 3;
     atomic_store(&zone->vm_stat[NR_FREE_PAGES], 32);
     assert_true(zone_watermark_ok(zone, 2, 8, ZONE_NORMAL, 0));
-    /* 27 - 10 - 10 = 7 > 2 would pass still; with all but two pages in small blocks nothing is left. */
+    /* The mark halves from order to order: 29 > 12, 19 > 6, 9 > 3. */
+    assert_true(zone_watermark_ok(zone, 2, 12, ZONE_NORMAL, 0));
+    /* 29 - 18 - 10 leaves 1 page in blocks that are large enough: not more than 8 / 4. */
     zone->free_area[0].nr_free = 18;
     zone->free_area[1].nr_free = 5;
     zone->free_area[2].nr_free = 1;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mm/page_alloc.h"
+#include "mm/swapfile.h"
 
 static struct fake *boot_two_nodes(void) {
     static const uint8_t cpu_node[] = {0, 1};
@@ -198,6 +199,39 @@ static void zoneinfo_is_the_kernels_byte_for_byte(void **state) {
     fake_finish(fake);
 }
 
+static const char *name_of_area(void *host, unsigned type) {
+    (void)host;
+    return type == 0 ? "/var/swap" : "/a/path/that/is/longer/than/forty/characters/are";
+}
+
+static bool has_room(void *host, unsigned type) {
+    (void)host, (void)type;
+    return true;
+}
+
+static void swaps_is_the_kernels_byte_for_byte(void **state) {
+    static const char wanted[] = "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n"
+                                 "/var/swap                               file\t\t4092\t8\t-1\n"
+                                 "/a/path/that/is/longer/than/forty/characters/are file\t\t8188\t0\t-2\n";
+    struct fake *fake = fake_boot(16384, 1);
+    unsigned type;
+    char text[512];
+
+    (void)state;
+    fake->platform.swap_area_name = name_of_area;
+    fake->platform.swap_has_room = has_room;
+    assert_int_equal(swap_add(fake->machine, 1024, -1, 0, &type), MM_OK);
+    assert_int_equal(swap_add(fake->machine, 2048, -2, 0, &type), MM_OK);
+    get_swap_page(fake->machine);
+    get_swap_page(fake->machine);
+    assert_int_equal(swaps_text(fake->machine, text, sizeof(text)), strlen(wanted));
+    assert_string_equal(text, wanted);
+    fake->platform.swap_area_name = NULL;
+    swaps_text(fake->machine, text, sizeof(text));
+    assert_non_null(strstr(text, "\nswap0                                   file\t\t4092\t8\t-1\n"));
+    fake_finish(fake);
+}
+
 static void a_text_that_does_not_fit_is_cut_and_its_whole_length_returned(void **state) {
     struct fake *fake = fake_boot(16384, 1);
     char whole[256], cut[32];
@@ -222,6 +256,7 @@ int main(void) {
         cmocka_unit_test(vmstat_lists_counters_then_events_in_the_kernels_order),
         cmocka_unit_test(with_several_nodes_vmstat_has_the_numa_counters_and_all_zone_types),
         cmocka_unit_test(zoneinfo_is_the_kernels_byte_for_byte),
+        cmocka_unit_test(swaps_is_the_kernels_byte_for_byte),
         cmocka_unit_test(a_text_that_does_not_fit_is_cut_and_its_whole_length_returned),
     };
 
