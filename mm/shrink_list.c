@@ -19,8 +19,9 @@ static enum verdict pageout(struct machine *m, struct page *page) {
     /* The cache's reference and ours. A third is a fault that waits for the page lock. */
     if (page_count(page) != 2)
         return PAGE_KEEP;
-    if (swap_count(m, (swp_entry_t){page->private}) == 1) {
-        page_clear(page, PG_dirty); /* only the cache wants it: no need to write */
+    /* Zapped, or its slot is wanted by the cache only: no need to write. */
+    if (page_owner(page) == 0 || swap_count(m, (swp_entry_t){page->private}) == 1) {
+        page_clear(page, PG_dirty);
         return PAGE_FREE;
     }
 

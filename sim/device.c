@@ -2,6 +2,7 @@
 /* Swap devices with latencies and faults of their own. */
 #include <string.h>
 
+#include "mm/lock.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "sim/internal.h"
@@ -112,8 +113,9 @@ static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page
     sim_point(sim);
     SIM_ASSERT(sim, page_test(page, PG_locked) && page_test(page, PG_swapcache));
     SIM_ASSERT(sim, swap_count(sim->machine, entry) != 0);
-    /* Unless it has been zapped since, the page is parked. */
-    SIM_ASSERT(sim, !mm || sim->mmu[n].parked || atomic_load(&page->owner) == 0);
+    /* The page is parked, unless it has been zapped since or is just being. */
+    SIM_ASSERT(sim, !mm || sim->mmu[n].parked || atomic_load(&page->owner) == 0 ||
+                        lock_is_held(&find_block(mm, addr)->ptl));
     if (sim_chance(sim, device->config.reject_permille)) {
         sim->counts.rejected++;
         return MM_REJECTED;

@@ -46,7 +46,25 @@ bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op) {
 struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, uint32_t locked_most, bool errors) {
     struct model *model = calloc(1, sizeof(*model));
 
-    *model = (struct model){sim, first, nr_pages, locked_most, errors, calloc(nr_pages, sizeof(struct model_page))};
+    *model = (struct model){
+        .sim = sim,
+        .first = first,
+        .nr_pages = nr_pages,
+        .locked_most = locked_most,
+        .errors = errors,
+        .lanes = 1,
+        .pages = calloc(nr_pages, sizeof(struct model_page)),
+    };
+    return model;
+}
+
+struct model *model_create_lane(struct sim *sim, uint32_t first, uint32_t nr_pages, unsigned lane, unsigned lanes) {
+    struct model *model = model_create(sim, first, nr_pages, 0, false);
+
+    model->lane = lane;
+    model->lanes = lanes;
+    for (uint32_t i = 0; i < nr_pages; i++)
+        model->pages[i].mapped = true;
     return model;
 }
 
@@ -86,18 +104,22 @@ static bool touched(const struct model *model, uint32_t n, enum sim_result resul
 }
 
 static void check_page(const struct model *model, uint32_t n) {
-    static const uint8_t zeros[PAGE_SIZE];
+    static const uint64_t zeros[PAGE_SIZE / 8];
     const struct model_page *page = &model->pages[n];
-    uint8_t bytes[PAGE_SIZE];
+    const uint64_t *expected = page->bytes ? (const uint64_t *)page->bytes : zeros;
+    uint64_t words[PAGE_SIZE / 8];
 
-    if (touched(model, n, sim_read(model->sim, model->first + n, 0, bytes, PAGE_SIZE)) &&
-        memcmp(bytes, page->bytes ? page->bytes : zeros, PAGE_SIZE) != 0)
-        differ(model, "wrong bytes", n);
+    if (!touched(model, n, sim_read(model->sim, model->first + n, 0, words, PAGE_SIZE)))
+        return;
+    for (unsigned i = model->lane; i < PAGE_SIZE / 8; i += model->lanes)
+        if (words[i] != expected[i])
+            differ(model, "wrong bytes", n);
 }
 
 static void write_page(const struct model *model, uint32_t n, uint64_t value) {
     struct model_page *page = &model->pages[n];
-    unsigned offset = (unsigned)(value >> 7) % (PAGE_SIZE / 8) * 8;
+    unsigned words = PAGE_SIZE / 8 / model->lanes;
+    unsigned offset = ((unsigned)(value >> 7) % words * model->lanes + model->lane) * 8;
 
     if (!touched(model, n, sim_write(model->sim, model->first + n, offset, &value, sizeof(value))))
         return;
@@ -183,6 +205,8 @@ static void move_pages(const struct model *model, const struct op *op) {
 void model_apply(struct model *model, const struct op *op) {
     uint32_t end = op->page + op->nr, at = model->first + op->page;
 
+    if (model->lanes > 1 && op->kind > OP_PAGEOUT && op->kind != OP_SLEEP)
+        return;
     switch (op->kind) {
     case OP_WRITE:
         write_page(model, op->page, op->value);

@@ -43,10 +43,16 @@ struct model {
     uint32_t first, nr_pages; /* of the managed range; what lies outside is somebody else's */
     uint32_t locked_most;     /* pages that may be locked or held at a time */
     bool errors;              /* reads may fail */
+    unsigned lane, lanes;     /* of each page only the words whose number is lane, modulo lanes, are the model's */
     struct model_page *pages;
 };
 
 struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, uint32_t locked_most, bool errors);
+/*
+ * One of several models of the same pages, which their tasks share: each has its own words of every page. The pages
+ * are mapped, and of the operations only those that change no other task's words are done.
+ */
+struct model *model_create_lane(struct sim *sim, uint32_t first, uint32_t nr_pages, unsigned lane, unsigned lanes);
 void model_destroy(struct model *model);
 /* Does op in the simulated machine and the model; ends the run with a line where they differ. */
 void model_apply(struct model *model, const struct op *op);

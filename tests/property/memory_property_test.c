@@ -159,19 +159,34 @@ static void work(struct sim *sim, void *arg) {
         model_apply(worker->model, &op);
 }
 
-static void run_tasks(const struct sim_config *config, unsigned nr_ops, unsigned around, bool neighbours) {
-    enum { WORKERS = 4 };
+enum { WORKERS = 4 };
+
+/* Each task its own part of the range: no whole blocks, so that neighbours share tables. */
+static struct model *own_share(struct sim *sim, const struct sim_config *config, unsigned w) {
+    uint32_t share = config->region_pages / WORKERS;
+    struct model *model = model_create(sim, w * share, share, config->ram_pages / 8 / WORKERS, false);
+
+    model_apply(model, &(struct op){.kind = OP_MAP, .page = 0, .nr = share});
+    return model;
+}
+
+/* Each task its own words of all pages. */
+static struct model *own_words(struct sim *sim, const struct sim_config *config, unsigned w) {
+    if (w == 0)
+        sim_map(sim, 0, config->region_pages, VM_READ | VM_WRITE);
+    return model_create_lane(sim, 0, config->region_pages, w, WORKERS);
+}
+
+static void run_tasks(const struct sim_config *config, unsigned nr_ops,
+                      struct model *(*make)(struct sim *sim, const struct sim_config *config, unsigned w)) {
     struct sim *sim = sim_create(config);
     struct worker workers[WORKERS];
-    uint32_t share = config->region_pages / WORKERS;
 
-    tune(sim, around, neighbours);
+    tune(sim, config->seed % 3 == 0 ? 0 : config->seed % 3 == 1 ? 1 : 32, config->seed % 2);
     for (unsigned w = 0; w < WORKERS; w++) {
-        /* Shares that are no whole blocks, so that neighbours share tables. */
-        workers[w].model = model_create(sim, w * share, share, config->ram_pages / 8 / WORKERS, false);
+        workers[w].model = make(sim, config, w);
         workers[w].len = (size_t)nr_ops * BYTES_PER_OP;
         workers[w].bytes = random_bytes(sim, workers[w].len);
-        model_apply(workers[w].model, &(struct op){.kind = OP_MAP, .page = 0, .nr = share});
     }
     for (unsigned w = 0; w < WORKERS; w++)
         sim_spawn(sim, work, &workers[w]);
@@ -187,17 +202,29 @@ static void run_tasks(const struct sim_config *config, unsigned nr_ops, unsigned
     sim_destroy(sim);
 }
 
-static void tasks_that_race_with_reclaim_keep_every_byte(void **state) {
-    (void)state;
-    uint64_t first = only_seed ? only_seed : 400;
-
-    for (uint64_t seed = first; seed < first + (only_seed ? 1 : 12); seed++) {
+static void for_task_seeds(uint64_t first, unsigned nr,
+                           struct model *(*make)(struct sim *sim, const struct sim_config *config, unsigned w)) {
+    if (only_seed) {
+        first = only_seed;
+        nr = 1;
+    }
+    for (uint64_t seed = first; seed < first + nr; seed++) {
         struct sim_config config = two_tiers(seed);
 
-        config.region_pages = 3000;
+        config.region_pages = make == own_words ? 2048 : 3000;
         config.switch_permille = seed % 4 ? 20 : 200;
-        run_tasks(&config, 300, seed % 3 == 0 ? 0 : seed % 3 == 1 ? 1 : 32, seed % 2);
+        run_tasks(&config, 300, make);
     }
+}
+
+static void tasks_that_race_with_reclaim_keep_every_byte(void **state) {
+    (void)state;
+    for_task_seeds(400, 12, own_share);
+}
+
+static void tasks_that_fault_on_the_same_pages_keep_every_byte(void **state) {
+    (void)state;
+    for_task_seeds(500, 12, own_words);
 }
 
 int main(int argc, char **argv) {
@@ -207,6 +234,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(failed_writes_lose_nothing),
         cmocka_unit_test(a_failed_read_is_sigbus_and_never_wrong_bytes),
         cmocka_unit_test(tasks_that_race_with_reclaim_keep_every_byte),
+        cmocka_unit_test(tasks_that_fault_on_the_same_pages_keep_every_byte),
     };
 
     if (argc > 1)
