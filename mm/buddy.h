@@ -26,8 +26,8 @@ struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype);
 unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, struct page_list *list);
 
 /*
- * Frees a block, whose pages have count 0; merges it as far as it goes. Its pages lose all flags but PAGE_KEPT_MASK. The zone counts as
- * reclaimable again. Takes zone->lock.
+ * Frees a block, whose pages have count 0; merges it as far as it goes. Its pages lose all flags but PAGE_KEPT_MASK.
+ * The zone counts as reclaimable again. Takes zone->lock.
  */
 void free_one_page(struct zone *zone, struct page *page, unsigned order);
 /* The same for count single frames from the tail of list, under one hold of zone->lock. */

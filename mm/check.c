@@ -121,8 +121,7 @@ static const char *check_global_counters(struct machine *m) {
     for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
         long sum = 0;
 
-        for_each_populated_zone(m, zone)
-            sum += atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
+        for_each_populated_zone(m, zone) sum += atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
         if (sum != atomic_load_explicit(&m->vm_stat[item], memory_order_relaxed))
             return "vmstat: a global counter is not the sum over the zones";
     }
@@ -134,9 +133,7 @@ const char *mm_check(struct machine *m) {
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     const char *wrong;
 
-    for_each_populated_zone(m, zone)
-        if ((wrong = check_zone(zone)))
-            return wrong;
+    for_each_populated_zone(m, zone) if ((wrong = check_zone(zone))) return wrong;
     if ((wrong = check_global_counters(m)) || (wrong = swap_check(m)))
         return wrong;
     if (flags & PF_MEMALLOC && !(flags & PF_KSWAPD))

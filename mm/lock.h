@@ -83,9 +83,9 @@ static inline void lock_acquire(const struct platform *p, struct lock *lock) {
     lock_point(p);
     lock_note_taken(p, lock->rank, true);
     /* Pairs with the release in lock_release. */
-    if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&lock->word, &seen, 1, memory_order_acquire,
-                                                                  memory_order_relaxed),
-                         0))
+    if (__builtin_expect(
+            !atomic_compare_exchange_strong_explicit(&lock->word, &seen, 1, memory_order_acquire, memory_order_relaxed),
+            0))
         lock_acquire_contended(p, lock);
 }
 static inline void lock_release(const struct platform *p, struct lock *lock) {

@@ -31,9 +31,9 @@ struct memory_map {
     unsigned nr_ranges;
     unsigned nr_cpus;
     unsigned nr_nodes;
-    const uint8_t *cpu_node;            /* [nr_cpus]; NULL: all on node 0 */
-    const uint8_t *node_distance;       /* [nr_nodes * nr_nodes]; NULL: 10 at home, 20 elsewhere */
-    void *arena;                        /* page_address() of pfn 0 (a frame's bytes for the core's own use) */
+    const uint8_t *cpu_node;      /* [nr_cpus]; NULL: all on node 0 */
+    const uint8_t *node_distance; /* [nr_nodes * nr_nodes]; NULL: 10 at home, 20 elsewhere */
+    void *arena;                  /* page_address() of pfn 0 (a frame's bytes for the core's own use) */
 };
 
 enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section 0 */
@@ -42,8 +42,8 @@ enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section
 struct tunables {
     unsigned min_free_kbytes;
     unsigned lowmem_reserve_ratio[MAX_NR_ZONES];
-    unsigned swappiness;      /* 0..100 */
-    unsigned page_cluster;    /* slots read ahead: 2^page_cluster */
+    unsigned swappiness;   /* 0..100 */
+    unsigned page_cluster; /* slots read ahead: 2^page_cluster */
     unsigned percpu_pagelist_fraction;
     unsigned panic_on_oom;
     unsigned oom_kill_allocating_task;
@@ -76,32 +76,32 @@ struct swap_info;
 struct swap_cache;
 
 struct machine {
-    const struct platform *platform; /* (C) */
-    struct memory_map map;           /* (C) */
-    struct page *mem_map;            /* (C) descriptor of pfn start_pfn */
-    uint32_t start_pfn, end_pfn;     /* (C) */
-    unsigned nr_cpus, nr_nodes;      /* (C) */
+    const struct platform *platform;         /* (C) */
+    struct memory_map map;                   /* (C) */
+    struct page *mem_map;                    /* (C) descriptor of pfn start_pfn */
+    uint32_t start_pfn, end_pfn;             /* (C) */
+    unsigned nr_cpus, nr_nodes;              /* (C) */
     struct pglist_data *nodes[MAX_NUMNODES]; /* (C) */
-    struct per_cpu *per_cpu;         /* (C) [nr_cpus]; vm events, pagevecs */
+    struct per_cpu *per_cpu;                 /* (C) [nr_cpus]; vm events, pagevecs */
     struct tunables tune;
 
-    unsigned long vm_total_pages;    /* (C) */
+    unsigned long vm_total_pages; /* (C) */
     unsigned long totalreserve_pages;
-    bool mobility_grouping;          /* (C) false: all requests are UNMOVABLE */
-    unsigned zone_types;             /* (C) bit per zone type that exists on some node */
+    bool mobility_grouping;             /* (C) false: all requests are UNMOVABLE */
+    unsigned zone_types;                /* (C) bit per zone type that exists on some node */
     _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
 
-    struct lock oom_lock;            /* zone flags of a whole zonelist */
+    struct lock oom_lock; /* zone flags of a whole zonelist */
 
-    struct lock swap_lock;           /* guards the swap areas */
-    struct swap_info *swap_areas;    /* [MAX_SWAPFILES]; NULL until the first swap_add() */
-    struct swap_cache *swap_cache;   /* NULL until then as well */
+    struct lock swap_lock;                /* guards the swap areas */
+    struct swap_info *swap_areas;         /* [MAX_SWAPFILES]; NULL until the first swap_add() */
+    struct swap_cache *swap_cache;        /* NULL until then as well */
     long nr_swap_pages, total_swap_pages; /* under swap_lock; read without it as a hint */
     int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
 
-    struct mm *mms[MAX_MMS];         /* mapping id - 1 -> address space */
-    _Atomic uint32_t rmap_walkers;   /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */
+    struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */
+    _Atomic uint32_t rmap_walkers; /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */
 };
 
 /* Bytes of boot memory that a machine with this map needs. */
@@ -131,7 +131,7 @@ struct zone *page_zone(const struct machine *m, const struct page *page);
 /* Zones with memory, by node, then by type. */
 struct zone *first_populated_zone(const struct machine *m);
 struct zone *next_populated_zone(const struct zone *zone); /* NULL after the last */
-#define for_each_populated_zone(m, zone)                                                                          \
+#define for_each_populated_zone(m, zone)                                                                               \
     for (struct zone *zone = first_populated_zone(m); zone; zone = next_populated_zone(zone))
 
 static inline struct task *mm_current(const struct machine *m) {
@@ -141,10 +141,10 @@ static inline unsigned mm_cpu(const struct machine *m) {
     return m->platform->cpu(m->platform->host);
 }
 
-#define MM_ASSERT(m, what)                                                                                        \
-    do {                                                                                                          \
-        if (__builtin_expect(!(what), 0))                                                                         \
-            (m)->platform->assert_failed((m)->platform->host, __FILE__, __LINE__, #what);                         \
+#define MM_ASSERT(m, what)                                                                                             \
+    do {                                                                                                               \
+        if (__builtin_expect(!(what), 0))                                                                              \
+            (m)->platform->assert_failed((m)->platform->host, __FILE__, __LINE__, #what);                              \
     } while (0)
 #ifdef MM_DEBUG
 #define MM_DEBUG_ASSERT(m, what) MM_ASSERT(m, what)

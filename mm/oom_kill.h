@@ -24,13 +24,13 @@ void out_of_memory(struct machine *m, const struct zonelist *zonelist, gfp_t gfp
 unsigned long badness(struct machine *m, const struct task *task, uint64_t now_ns);
 
 enum oom_verdict {
-    OOM_CHOSEN,  /* ret_task is the one */
-    OOM_ABORT,   /* somebody is dying already */
-    OOM_NOBODY,  /* nobody left to kill */
+    OOM_CHOSEN, /* ret_task is the one */
+    OOM_ABORT,  /* somebody is dying already */
+    OOM_NOBODY, /* nobody left to kill */
 };
 /*
- * The task of highest badness. skip_exempt: also leaves out those that share an address space with an exempt task, whose
- * kill would be refused. ret_*: set if OOM_CHOSEN.
+ * The task of highest badness. skip_exempt: also leaves out those that share an address space with an exempt task,
+ * whose kill would be refused. ret_*: set if OOM_CHOSEN.
  */
 enum oom_verdict select_bad_process(struct machine *m, bool skip_exempt, struct task **ret_task,
                                     unsigned long *ret_points);

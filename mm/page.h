@@ -35,8 +35,8 @@ enum page_flag {
     PG_reclaim = 17,
     PG_readahead = 18,
     PG_buddy = 19,
-    PG_tail = 20, /* of a compound page, not its first */
-    PG_arena = 21, /* the core may have put bytes at page_address(); stays when the frame is freed */
+    PG_tail = 20,       /* of a compound page, not its first */
+    PG_arena = 21,      /* the core may have put bytes at page_address(); stays when the frame is freed */
     PG_ZONE_SHIFT = 24, /* 3 bits */
     PG_NODE_SHIFT = 27, /* 5 bits */
 };
@@ -47,13 +47,13 @@ enum page_flag {
  * mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
  */
 struct page {
-    _Atomic uint32_t flags;    /* (A) */
-    _Atomic int32_t count;     /* (A) references; 0 is free */
-    _Atomic int32_t mapcount;  /* (A) mappings less one; -1 is unmapped */
-    uint32_t private;          /* by state, under that state's lock */
-    uint32_t lru_next;         /* pfn; under the lock of the list it is on */
+    _Atomic uint32_t flags;   /* (A) */
+    _Atomic int32_t count;    /* (A) references; 0 is free */
+    _Atomic int32_t mapcount; /* (A) mappings less one; -1 is unmapped */
+    uint32_t private;         /* by state, under that state's lock */
+    uint32_t lru_next;        /* pfn; under the lock of the list it is on */
     uint32_t lru_prev;
-    _Atomic uint64_t owner;    /* (A) changes under the page-table lock */
+    _Atomic uint64_t owner; /* (A) changes under the page-table lock */
 };
 _Static_assert(sizeof(struct page) <= 32, "a descriptor takes at most 32 bytes");
 
@@ -122,10 +122,10 @@ static inline void page_list_init(struct page_list *list) {
 static inline bool page_list_empty(const struct page_list *list) {
     return list->head == PFN_NONE;
 }
-void page_list_add(struct machine *m, struct page_list *list, struct page *page);      /* at the head */
+void page_list_add(struct machine *m, struct page_list *list, struct page *page); /* at the head */
 void page_list_add_tail(struct machine *m, struct page_list *list, struct page *page);
 void page_list_del(struct machine *m, struct page_list *list, struct page *page);
-struct page *page_list_first(struct machine *m, const struct page_list *list);         /* NULL if empty */
+struct page *page_list_first(struct machine *m, const struct page_list *list); /* NULL if empty */
 struct page *page_list_last(struct machine *m, const struct page_list *list);
 /* Towards the tail / the head; NULL at the end. */
 struct page *page_list_next(struct machine *m, const struct page *page);

@@ -10,8 +10,8 @@
 
 /* A page that is freed must be in none of these states; one that is handed out may not be dirty either. */
 #define ON_A_LIST (1u << PG_lru | 1u << PG_buddy | 1u << PG_pcp)
-#define BAD_WHEN_FREED                                                                                            \
-    (ON_A_LIST | 1u << PG_private | 1u << PG_locked | 1u << PG_active | 1u << PG_slab | 1u << PG_swapcache |      \
+#define BAD_WHEN_FREED                                                                                                 \
+    (ON_A_LIST | 1u << PG_private | 1u << PG_locked | 1u << PG_active | 1u << PG_slab | 1u << PG_swapcache |           \
      1u << PG_writeback)
 #define BAD_WHEN_ALLOCATED (BAD_WHEN_FREED | 1u << PG_dirty)
 

@@ -117,8 +117,8 @@ static enum next kill_somebody(const struct request *r, struct page **ret_page) 
         return NEXT_RESTART;
     }
     /* A kill that went on meanwhile may have freed memory. The high mark: only if it freed plenty. */
-    *ret_page = get_page_from_freelist(r->m, r->gfp | __GFP_HARDWALL, r->order, r->zonelist,
-                                       ALLOC_WMARK_HIGH | ALLOC_CPUSET);
+    *ret_page =
+        get_page_from_freelist(r->m, r->gfp | __GFP_HARDWALL, r->order, r->zonelist, ALLOC_WMARK_HIGH | ALLOC_CPUSET);
     if (*ret_page) {
         clear_zonelist_oom(r->m, r->zonelist);
         return NEXT_SERVED;

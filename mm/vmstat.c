@@ -57,8 +57,8 @@ void zone_page_state_add(long delta, struct zone *zone, enum zone_stat_item item
 }
 
 /*
- * Two tasks may believe to be on one CPU, so that the delta is changed by compare and swap. overstep: how much more than
- * needed is published, in the direction of the change, so that the next changes of that direction stay local.
+ * Two tasks may believe to be on one CPU, so that the delta is changed by compare and swap. overstep: how much more
+ * than needed is published, in the direction of the change, so that the next changes of that direction stay local.
  */
 static void mod_state(struct zone *zone, enum zone_stat_item item, int delta, int overstep) {
     struct per_cpu_pageset *pageset = &zone->pageset[mm_cpu(zone->machine)];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmstat_text.c - buddyinfo, zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section 15)
+ * vmstat_text.c - buddyinfo, zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section
+ * 15)
  */
 #include "mm/buddy.h"
 #include "mm/swapfile.h"
@@ -8,10 +9,10 @@
 #include "mm/vmstat.h"
 
 static const char *const stat_names[NR_VM_ZONE_STAT_ITEMS] = {
-    "nr_free_pages",       "nr_inactive",         "nr_active",     "nr_anon_pages",     "nr_mapped",
-    "nr_file_pages",       "nr_dirty",            "nr_writeback",  "nr_slab_reclaimable", "nr_slab_unreclaimable",
-    "nr_page_table_pages", "nr_unstable",         "nr_bounce",     "nr_vmscan_write",   "numa_hit",
-    "numa_miss",           "numa_foreign",        "numa_interleave", "numa_local",      "numa_other",
+    "nr_free_pages",       "nr_inactive",  "nr_active",       "nr_anon_pages",       "nr_mapped",
+    "nr_file_pages",       "nr_dirty",     "nr_writeback",    "nr_slab_reclaimable", "nr_slab_unreclaimable",
+    "nr_page_table_pages", "nr_unstable",  "nr_bounce",       "nr_vmscan_write",     "numa_hit",
+    "numa_miss",           "numa_foreign", "numa_interleave", "numa_local",          "numa_other",
 };
 
 static const char *const zone_suffixes[MAX_NR_ZONES] = {"_dma", "_dma32", "_normal", "_high", "_movable"};
@@ -21,12 +22,13 @@ static const struct {
     const char *name;
     unsigned nr;
 } event_names[] = {
-    {"pgpgin", 1},         {"pgpgout", 1},      {"pswpin", 1},       {"pswpout", 1},
-    {"pgalloc", 5},        {"pgfree", 1},       {"pgactivate", 1},   {"pgdeactivate", 1},
-    {"pgfault", 1},        {"pgmajfault", 1},   {"pgrefill", 5},     {"pgsteal", 5},
-    {"pgscan_kswapd", 5},  {"pgscan_direct", 5}, {"pginodesteal", 1}, {"slabs_scanned", 1},
-    {"kswapd_steal", 1},   {"kswapd_inodesteal", 1}, {"pageoutrun", 1}, {"allocstall", 1},
-    {"pgrotated", 1},
+    {"pgpgin", 1},        {"pgpgout", 1},       {"pswpin", 1},
+    {"pswpout", 1},       {"pgalloc", 5},       {"pgfree", 1},
+    {"pgactivate", 1},    {"pgdeactivate", 1},  {"pgfault", 1},
+    {"pgmajfault", 1},    {"pgrefill", 5},      {"pgsteal", 5},
+    {"pgscan_kswapd", 5}, {"pgscan_direct", 5}, {"pginodesteal", 1},
+    {"slabs_scanned", 1}, {"kswapd_steal", 1},  {"kswapd_inodesteal", 1},
+    {"pageoutrun", 1},    {"allocstall", 1},    {"pgrotated", 1},
 };
 
 /* The kernel's files leave out what it is not configured for: here, what the memory map has none of. */
@@ -130,8 +132,7 @@ size_t zoneinfo_text(struct machine *m, char *buf, size_t size) {
         zoneinfo_protection(&text, zone);
         zoneinfo_pagesets(&text, zone);
         line_unsigned(&text, "\n  all_unreclaimable: ", zone_is_all_unreclaimable(zone));
-        line_signed(&text, "\n  prev_priority:     ",
-                    atomic_load_explicit(&zone->prev_priority, memory_order_relaxed));
+        line_signed(&text, "\n  prev_priority:     ", atomic_load_explicit(&zone->prev_priority, memory_order_relaxed));
         line_unsigned(&text, "\n  start_pfn:         ", zone->zone_start_pfn);
         text_str(&text, "\n", 0);
     }

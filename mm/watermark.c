@@ -90,9 +90,7 @@ static bool is_highmem(const struct zone *zone) {
 void setup_per_zone_pages_min(struct machine *m) {
     unsigned long pages_min = m->tune.min_free_kbytes >> (PAGE_SHIFT - 10), lowmem_pages = 0;
 
-    for_each_populated_zone(m, zone)
-        if (!is_highmem(zone))
-            lowmem_pages += zone->present_pages;
+    for_each_populated_zone(m, zone) if (!is_highmem(zone)) lowmem_pages += zone->present_pages;
 
     for_each_populated_zone(m, zone) {
         unsigned long tmp = 0;
@@ -159,7 +157,6 @@ enum mm_status machine_tune(struct machine *m, const struct tunables *wanted) {
         setup_per_zone_pages_min(m);
     setup_per_zone_lowmem_reserve(m);
     if (wanted->percpu_pagelist_fraction != old.percpu_pagelist_fraction)
-        for_each_populated_zone(m, zone)
-            pcp_set_sizes(zone, wanted->percpu_pagelist_fraction);
+        for_each_populated_zone(m, zone) pcp_set_sizes(zone, wanted->percpu_pagelist_fraction);
     return MM_OK;
 }

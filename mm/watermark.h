@@ -11,8 +11,9 @@
 #include "mm/machine.h"
 
 /*
- * Would zone keep more than mark (and class_zone's lowmem reserve) free after a request of this order? flags: ALLOC_HIGH
- * and ALLOC_HARDER lower the mark. An unlocked estimate; true does not mean that a block of the order exists.
+ * Would zone keep more than mark (and class_zone's lowmem reserve) free after a request of this order? flags:
+ * ALLOC_HIGH and ALLOC_HARDER lower the mark. An unlocked estimate; true does not mean that a block of the order
+ * exists.
  */
 bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
                        unsigned alloc_flags);

@@ -112,7 +112,8 @@ static unsigned long low_pages(const struct pglist_data *node) {
     return node->node_zones[ZONE_DMA].present_pages + node->node_zones[ZONE_DMA32].present_pages;
 }
 
-/* Node order spares nobody's DMA memory; so it is the default only where little or nearly all memory is of that kind. */
+/* Node order spares nobody's DMA memory; so it is the default only where little or nearly all memory is of that kind.
+ */
 static bool default_is_node_order(const struct machine *m) {
     unsigned long low = 0, total = 0;
 

@@ -43,37 +43,37 @@ struct per_cpu_pages {
 };
 
 struct per_cpu_pageset {
-    struct lock lock;            /* guards pcp[]; user space cannot disable preemption */
-    struct per_cpu_pages pcp[2]; /* 0 hot, 1 cold */
-    unsigned long nr_allocated, nr_freed; /* single pages through here, ever; under lock */
-    int8_t stat_threshold;       /* (C) */
+    struct lock lock;                                   /* guards pcp[]; user space cannot disable preemption */
+    struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
+    unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
+    int8_t stat_threshold;                              /* (C) */
     _Atomic int8_t vm_stat_diff[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
 } __attribute__((aligned(64)));
 
 struct zone {
-    struct machine *machine;                /* (C) */
-    struct pglist_data *node;               /* (C) */
-    enum zone_type type;                    /* (C) */
-    uint32_t zone_start_pfn;                /* (C) */
+    struct machine *machine;                    /* (C) */
+    struct pglist_data *node;                   /* (C) */
+    enum zone_type type;                        /* (C) */
+    uint32_t zone_start_pfn;                    /* (C) */
     unsigned long spanned_pages, present_pages; /* (C) */
 
-    unsigned long pages_min, pages_low, pages_high;  /* set with zone->lock held; read without */
+    unsigned long pages_min, pages_low, pages_high; /* set with zone->lock held; read without */
     unsigned long lowmem_reserve[MAX_NR_ZONES];
 
-    struct per_cpu_pageset *pageset;        /* (C) [nr_cpus] */
+    struct per_cpu_pageset *pageset; /* (C) [nr_cpus] */
 
-    struct lock lock;                       /* (Z) */
-    struct free_area free_area[MAX_ORDER];  /* (Z) */
-    uint8_t *pageblock_type;                /* (Z) one byte per pageblock of the span */
+    struct lock lock;                      /* (Z) */
+    struct free_area free_area[MAX_ORDER]; /* (Z) */
+    uint8_t *pageblock_type;               /* (Z) one byte per pageblock of the span */
 
-    struct lock lru_lock;                   /* (L) */
-    struct page_list active_list, inactive_list; /* (L) head newest */
+    struct lock lru_lock;                                   /* (L) */
+    struct page_list active_list, inactive_list;            /* (L) head newest */
     _Atomic unsigned long nr_scan_active, nr_scan_inactive; /* (A) scan debt */
-    _Atomic unsigned long pages_scanned;    /* (A) since a page last came back to the buddy lists */
+    _Atomic unsigned long pages_scanned;                    /* (A) since a page last came back to the buddy lists */
 
-    _Atomic unsigned long flags;            /* (A) enum zone_flag */
+    _Atomic unsigned long flags;                 /* (A) enum zone_flag */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
-    _Atomic int prev_priority;              /* (A) 0..12 */
+    _Atomic int prev_priority;                   /* (A) 0..12 */
 };
 
 struct zonelist {
@@ -89,8 +89,8 @@ struct pglist_data {
     uint32_t node_start_pfn;
     unsigned long node_present_pages, node_spanned_pages;
     int node_id;
-    _Atomic int kswapd_max_order;       /* (A) */
-    _Atomic uint32_t kswapd_awake;      /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+    _Atomic int kswapd_max_order;  /* (A) */
+    _Atomic uint32_t kswapd_awake; /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
 };
 
 /* Atomic; the second returns the old state. */

@@ -8,8 +8,8 @@
 
 /* SPEC A14 */
 static void batch_sizes_are_those_of_the_table(void **state) {
-    static const unsigned long batches[][2] = {{4096, 0},   {8192, 1},    {16384, 3},   {32768, 7},
-                                               {65536, 15}, {131072, 31}, {1048576, 31}, {12288, 3}, {1, 0}};
+    static const unsigned long batches[][2] = {{4096, 0},    {8192, 1},     {16384, 3}, {32768, 7}, {65536, 15},
+                                               {131072, 31}, {1048576, 31}, {12288, 3}, {1, 0}};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(batches) / sizeof(batches[0]); i++)

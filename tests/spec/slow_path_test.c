@@ -97,7 +97,8 @@ static void leave_free_single(unsigned nr) {
     assert_int_equal(nr_free_blocks(zone, 0), nr);
 }
 
-/* -- What happens when reclaim is called ---------------------------------------------------------------------------- */
+/* -- What happens when reclaim is called ----------------------------------------------------------------------------
+ */
 
 static unsigned give_up_after; /* calls without progress before something gives */
 
@@ -134,7 +135,8 @@ static unsigned long frees_a_block_on_the_last_call(struct machine *m, const str
     return 1;
 }
 
-/* -- Assertions ------------------------------------------------------------------------------------------------------ */
+/* -- Assertions ------------------------------------------------------------------------------------------------------
+ */
 
 static unsigned pcp_at_call[8];
 
@@ -404,7 +406,8 @@ static void the_try_before_a_kill_uses_the_high_mark(void **state) {
     assert_int_equal(fake->nr_kills, 0);
 }
 
-/* -- The table's other rows ------------------------------------------------------------------------------------------ */
+/* -- The table's other rows ------------------------------------------------------------------------------------------
+ */
 
 static void above_the_low_mark_kswapd_is_left_alone(void **state) {
     (void)state;
@@ -514,13 +517,13 @@ static void an_empty_zonelist_is_null_silently(void **state) {
     assert_int_equal(fake->failures + fake_vmscan.calls, 0);
 }
 
-/* -- Two nodes: 64 MiB each, the task on node 0 ----------------------------------------------------------------------- */
+/* -- Two nodes: 64 MiB each, the task on node 0 -----------------------------------------------------------------------
+ */
 
 static struct fake *boot_two_nodes(void) {
     static const uint8_t cpu_node[] = {0, 1};
     const struct memory_range ranges[] = {{0, 16384, 0, ZONE_NORMAL}, {16384, 16384, 1, ZONE_NORMAL}};
-    const struct memory_map map = {
-        .ranges = ranges, .nr_ranges = 2, .nr_cpus = 2, .nr_nodes = 2, .cpu_node = cpu_node};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 2, .nr_nodes = 2, .cpu_node = cpu_node};
 
     return fake_boot_map(&map);
 }

@@ -21,10 +21,10 @@ static void a_zone_of_1_gib_gets_marks_1024_1280_1536(void **state) {
 
 /* SPEC A2 */
 static void min_free_kbytes_is_the_root_of_16_times_kib_within_128_and_65536(void **state) {
-    static const unsigned long kib[][2] = {
-        {64ul << 10, 1024}, {512ul << 10, 2896}, {1ul << 20, 4096},    {4ul << 20, 8192}, {16ul << 20, 16384},
-        {1023, 128},        {1041, 129},         {256ul << 20, 65536}, {257ul << 20, 65536}, {0, 128},
-        {255ul << 20, 65407}};
+    static const unsigned long kib[][2] = {{64ul << 10, 1024}, {512ul << 10, 2896},  {1ul << 20, 4096},
+                                           {4ul << 20, 8192},  {16ul << 20, 16384},  {1023, 128},
+                                           {1041, 129},        {256ul << 20, 65536}, {257ul << 20, 65536},
+                                           {0, 128},           {255ul << 20, 65407}};
 
     (void)state;
     for (unsigned i = 0; i < sizeof(kib) / sizeof(kib[0]); i++)

@@ -28,8 +28,8 @@ static void zone_test_and_set_flag_returns_the_old_state(void **state) {
 
 /* SPEC A27 */
 static void try_set_zone_oom_is_all_or_nothing(void **state) {
-    const struct memory_range ranges[] = {{0, 4096, 0, ZONE_DMA}, {4096, 8192, 0, ZONE_NORMAL},
-                                          {12288, 4096, 0, ZONE_HIGHMEM}};
+    const struct memory_range ranges[] = {
+        {0, 4096, 0, ZONE_DMA}, {4096, 8192, 0, ZONE_NORMAL}, {12288, 4096, 0, ZONE_HIGHMEM}};
     const struct memory_map map = {.ranges = ranges, .nr_ranges = 3, .nr_cpus = 1, .nr_nodes = 1};
     struct fake *fake = fake_boot_map(&map);
     struct machine *m = fake->machine;

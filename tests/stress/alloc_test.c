@@ -42,7 +42,8 @@ static uint32_t next_random(struct worker *w) {
 /* Every word of the block says whose it is: two owners of one frame cannot both see their own. */
 static void sign(struct worker *w, struct page *page, unsigned order) {
     for (unsigned i = 0; i < 1u << order; i++)
-        *(uint64_t *)page_address(fake->machine, page + i) = (uint64_t)w->id << 32 | page_to_pfn(fake->machine, page + i);
+        *(uint64_t *)page_address(fake->machine, page + i) =
+            (uint64_t)w->id << 32 | page_to_pfn(fake->machine, page + i);
 }
 
 static void check_signature(struct worker *w, struct page *page, unsigned order) {

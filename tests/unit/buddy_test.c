@@ -152,9 +152,9 @@ static void the_check_notices_each_thing_that_can_be_wrong(void **state) {
 
     (void)state;
     assert_null(check());
-    page->private++;
+    page->private ++;
     assert_string_equal(check(), "buddy: a listed block is not marked as what its list says");
-    page->private--;
+    page->private --;
     area->nr_free++;
     assert_string_equal(check(), "buddy: nr_free is not the number of blocks on the lists");
     area->nr_free--;

@@ -34,7 +34,7 @@ struct fake {
     void *boot;
     size_t arena_bytes;
 
-    struct task init_task; /* the current task of every thread that has not chosen another */
+    struct task init_task;          /* the current task of every thread that has not chosen another */
     struct task *tasks[FAKE_TASKS]; /* what for_each_task sees; init_task is not among them unless added */
     unsigned nr_tasks;
 

@@ -296,7 +296,8 @@ static void events_count_pages_by_zone(void **state) {
     assert_int_equal(events[PGALLOC + ZONE_DMA], 0);
 }
 
-/* -- Pages in a state that they must not be in (section 4, page checks) --------------------------------------------- */
+/* -- Pages in a state that they must not be in (section 4, page checks) ---------------------------------------------
+ */
 
 static void assert_one_bad_page(void) {
     assert_int_equal(atomic_load(&m->nr_bad_pages), 1);

@@ -12,8 +12,7 @@ static struct fake *boot_two_nodes(void) {
     static const uint8_t cpu_node[] = {0, 1};
     const struct memory_range ranges[] = {
         {0, 4096, 0, ZONE_DMA32}, {4096, 8192, 0, ZONE_NORMAL}, {16384, 8192, 1, ZONE_NORMAL}};
-    const struct memory_map map = {
-        .ranges = ranges, .nr_ranges = 3, .nr_cpus = 2, .nr_nodes = 2, .cpu_node = cpu_node};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 3, .nr_cpus = 2, .nr_nodes = 2, .cpu_node = cpu_node};
 
     return fake_boot_map(&map);
 }
@@ -100,14 +99,46 @@ static long value_of(const char *text, const char *name) {
 }
 
 static void vmstat_lists_counters_then_events_in_the_kernels_order(void **state) {
-    static const char *const order[] = {
-        "nr_free_pages ", "nr_inactive ", "nr_active ", "nr_anon_pages ", "nr_mapped ", "nr_file_pages ", "nr_dirty ",
-        "nr_writeback ", "nr_slab_reclaimable ", "nr_slab_unreclaimable ", "nr_page_table_pages ", "nr_unstable ",
-        "nr_bounce ", "nr_vmscan_write ", "pgpgin ", "pgpgout ", "pswpin ", "pswpout ", "pgalloc_normal ",
-        "pgalloc_movable ", "pgfree ", "pgactivate ", "pgdeactivate ", "pgfault ", "pgmajfault ", "pgrefill_normal ",
-        "pgrefill_movable ", "pgsteal_normal ", "pgsteal_movable ", "pgscan_kswapd_normal ", "pgscan_kswapd_movable ",
-        "pgscan_direct_normal ", "pgscan_direct_movable ", "pginodesteal ", "slabs_scanned ", "kswapd_steal ",
-        "kswapd_inodesteal ", "pageoutrun ", "allocstall ", "pgrotated "};
+    static const char *const order[] = {"nr_free_pages ",
+                                        "nr_inactive ",
+                                        "nr_active ",
+                                        "nr_anon_pages ",
+                                        "nr_mapped ",
+                                        "nr_file_pages ",
+                                        "nr_dirty ",
+                                        "nr_writeback ",
+                                        "nr_slab_reclaimable ",
+                                        "nr_slab_unreclaimable ",
+                                        "nr_page_table_pages ",
+                                        "nr_unstable ",
+                                        "nr_bounce ",
+                                        "nr_vmscan_write ",
+                                        "pgpgin ",
+                                        "pgpgout ",
+                                        "pswpin ",
+                                        "pswpout ",
+                                        "pgalloc_normal ",
+                                        "pgalloc_movable ",
+                                        "pgfree ",
+                                        "pgactivate ",
+                                        "pgdeactivate ",
+                                        "pgfault ",
+                                        "pgmajfault ",
+                                        "pgrefill_normal ",
+                                        "pgrefill_movable ",
+                                        "pgsteal_normal ",
+                                        "pgsteal_movable ",
+                                        "pgscan_kswapd_normal ",
+                                        "pgscan_kswapd_movable ",
+                                        "pgscan_direct_normal ",
+                                        "pgscan_direct_movable ",
+                                        "pginodesteal ",
+                                        "slabs_scanned ",
+                                        "kswapd_steal ",
+                                        "kswapd_inodesteal ",
+                                        "pageoutrun ",
+                                        "allocstall ",
+                                        "pgrotated "};
     struct fake *fake = fake_boot(4096, 1);
     char text[4096], *line = text;
 

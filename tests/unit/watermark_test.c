@@ -60,12 +60,12 @@ static void values_out_of_range_change_nothing(void **state) {
     const struct tunables before = fake->machine->tune;
 
     (void)state;
-#define assert_refused(field, value)                                                                              \
-    do {                                                                                                          \
-        wanted = before;                                                                                          \
-        wanted.min_free_kbytes = 5000;                                                                            \
-        wanted.field = value;                                                                                     \
-        assert_int_equal(machine_tune(fake->machine, &wanted), MM_INVAL);                                         \
+#define assert_refused(field, value)                                                                                   \
+    do {                                                                                                               \
+        wanted = before;                                                                                               \
+        wanted.min_free_kbytes = 5000;                                                                                 \
+        wanted.field = value;                                                                                          \
+        assert_int_equal(machine_tune(fake->machine, &wanted), MM_INVAL);                                              \
     } while (0)
     assert_refused(swappiness, 101);
     assert_refused(page_cluster, 11);
