@@ -90,6 +90,7 @@ static unsigned long reclaim(const struct request *r) {
     const struct platform *p = r->m->platform;
     struct task *task = mm_current(r->m);
     struct reclaim_state state = {0};
+    uint64_t start = p->now_ns(p->host);
     unsigned long progress;
 
     p->yield(p->host);
@@ -101,6 +102,7 @@ static unsigned long reclaim(const struct request *r) {
     task->reclaim_state = NULL;
     atomic_fetch_and_explicit(&task->flags, ~(uint32_t)PF_MEMALLOC, memory_order_relaxed);
     p->yield(p->host);
+    atomic_fetch_add_explicit(&r->m->direct_reclaim_ns, p->now_ns(p->host) - start, memory_order_relaxed);
     return progress;
 }
 

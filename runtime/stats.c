@@ -139,6 +139,7 @@ static void refresh_events(struct weir_process_stats *stats) {
     stats->scanned_kswapd_pages = scan_kswapd;
     stats->scanned_direct_pages = scan_direct;
     stats->direct_stalls = events[ALLOCSTALL];
+    stats->direct_stall_ns = rt.machine->direct_reclaim_ns;
     stats->parked_total_pages = events[PGDEACTIVATE];
 }
 
