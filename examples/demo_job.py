@@ -10,7 +10,7 @@ import hashlib
 import sys
 
 RECORDS = 1_900_000
-LOOKUPS = 150_000
+LOOKUPS = 40_000
 GROUPS = 1000
 
 
