@@ -10,11 +10,16 @@ TESTS ?=
 all: configured
 	@ninja --quiet -C $(BUILD)
 
+# Says nothing but what went wrong.
+quietly = { log=$$(mktemp) && if $(1) >$$log 2>&1; then rm -f $$log; else cat $$log; rm -f $$log; exit 1; fi; }
+# option NAME,VALUE: configures the build folder anew, unless it has that value.
+option = echo '$(2)' | cmp -s - $(BUILD)/option-$(1) || \
+	{ $(call quietly,meson setup --reconfigure $(BUILD) -D$(1)=$(2)) && echo '$(2)' >$(BUILD)/option-$(1); }
+
 # make runs this whenever it is asked to build; meson itself notices later changes of its files.
 configured:
 	@tools/setup build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
-	@rm -f $(BUILD).log
+	@test -f $(BUILD)/build.ninja || $(call quietly,meson setup $(BUILD))
 
 demo: all
 	@tools/setup demo
@@ -22,7 +27,7 @@ demo: all
 
 test: configured
 	@tools/setup test
-	@meson configure $(BUILD) -Dtests=enabled
+	@$(call option,tests,enabled)
 	@ninja --quiet -C $(BUILD)
 	@tools/run-tests $(BUILD) $(TESTS)
 
@@ -36,7 +41,7 @@ lint: configured
 
 install: configured
 	@tools/setup install
-	@meson configure $(BUILD) --prefix=$(abspath $(PREFIX))
+	@$(call option,prefix,$(abspath $(PREFIX)))
 	@ninja --quiet -C $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir=$(abspath $(DESTDIR)))
 
