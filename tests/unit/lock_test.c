@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct fake *fake;
 static struct lock lock;
@@ -51,6 +52,56 @@ static void a_lock_lets_one_in_at_a_time(void **state) {
     run_threads(count_up, 4);
     assert_int_equal(counter, 80000);
     assert_false(lock_is_held(&lock));
+}
+
+static _Atomic unsigned waits, wakes;
+static void (*futex_wait)(void *, _Atomic uint32_t *, uint32_t);
+static void (*futex_wake)(void *, _Atomic uint32_t *, bool);
+
+static void count_wait(void *host, _Atomic uint32_t *word, uint32_t seen) {
+    waits++;
+    futex_wait(host, word, seen);
+}
+
+static void count_wake(void *host, _Atomic uint32_t *word, bool all) {
+    wakes++;
+    futex_wake(host, word, all);
+}
+
+static void *lock_once(void *arg) {
+    (void)arg;
+    lock_acquire(&fake->platform, &lock);
+    counter++;
+    lock_release(&fake->platform, &lock);
+    return NULL;
+}
+
+static void who_finds_the_lock_held_sleeps_until_the_release_wakes_it(void **state) {
+    const struct platform *p = &fake->platform;
+    pthread_t thread;
+
+    (void)state;
+    futex_wait = p->lock_wait;
+    futex_wake = p->lock_wake;
+    fake->platform.lock_wait = count_wait;
+    fake->platform.lock_wake = count_wake;
+    waits = wakes = 0;
+    lock_acquire(p, &lock);
+    pthread_create(&thread, NULL, lock_once, NULL);
+    for (unsigned ms = 0; waits == 0 && ms < 10000; ms++)
+        usleep(1000);
+    usleep(20000);
+    /* Asleep: it is not asking again and again. */
+    assert_in_range(waits, 1, 3);
+    assert_int_equal(counter, 0);
+    lock_release(p, &lock);
+    pthread_join(thread, NULL);
+    assert_int_equal(counter, 1);
+    /* Ours, and the thread's own: it cannot know that it was the only one to wait. */
+    assert_int_equal(wakes, 2);
+    /* Nobody waits: no call. */
+    lock_once(NULL);
+    assert_int_equal(wakes, 2);
 }
 
 static void a_try_fails_on_a_lock_that_is_held(void **state) {
@@ -143,6 +194,7 @@ static void every_attempt_at_a_lock_passes_the_platforms_lock_point(void **state
 int main(void) {
     const struct CMUnitTest tests[] = {
         lock_unit_test(a_lock_lets_one_in_at_a_time),
+        lock_unit_test(who_finds_the_lock_held_sleeps_until_the_release_wakes_it),
         lock_unit_test(a_try_fails_on_a_lock_that_is_held),
         lock_unit_test(writers_exclude_everybody_and_readers_only_writers),
         lock_unit_test(a_reader_gets_in_beside_another),

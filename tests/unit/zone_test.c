@@ -55,16 +55,35 @@ static void a_little_low_memory_is_spared_by_zone_order(void **state) {
     fake_finish(fake);
 }
 
-static void with_much_low_memory_node_order_rules(void **state) {
-    const struct memory_range ranges[] = {
-        {0, 16384, 0, ZONE_DMA32}, {16384, 4096, 0, ZONE_NORMAL}, {32768, 4096, 1, ZONE_NORMAL}};
-    const struct memory_map map = {.ranges = ranges, .nr_ranges = 3, .nr_cpus = 1, .nr_nodes = 2};
+/* 60 % on each of two nodes of equal size: neither is larger than average. */
+static void with_more_than_half_low_memory_node_order_rules(void **state) {
+    const struct memory_range ranges[] = {{0, 6144, 0, ZONE_DMA32},
+                                          {6144, 4096, 0, ZONE_NORMAL},
+                                          {16384, 6144, 1, ZONE_DMA32},
+                                          {22528, 4096, 1, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 4, .nr_cpus = 1, .nr_nodes = 2};
     struct fake *fake = fake_boot_map(&map);
     struct zone *d0 = fake_zone(fake, 0, ZONE_DMA32), *n0 = fake_zone(fake, 0, ZONE_NORMAL);
-    struct zone *n1 = fake_zone(fake, 1, ZONE_NORMAL);
+    struct zone *d1 = fake_zone(fake, 1, ZONE_DMA32), *n1 = fake_zone(fake, 1, ZONE_NORMAL);
 
     (void)state;
-    assert_zones(&fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL], (struct zone *[]){n0, d0, n1}, 3);
+    assert_zones(&fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL], (struct zone *[]){n0, d0, n1, d1}, 4);
+    fake_finish(fake);
+}
+
+/* Only node 1 has CPUs. */
+static void of_equal_nodes_a_later_one_and_one_without_cpus_is_preferred(void **state) {
+    static const uint8_t cpu_node[] = {1};
+    const struct memory_range ranges[] = {
+        {0, 4096, 0, ZONE_NORMAL}, {4096, 4096, 1, ZONE_NORMAL}, {8192, 4096, 2, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 3, .nr_cpus = 1, .nr_nodes = 3, .cpu_node = cpu_node};
+    struct fake *fake = fake_boot_map(&map);
+    struct zone *n0 = fake_zone(fake, 0, ZONE_NORMAL), *n1 = fake_zone(fake, 1, ZONE_NORMAL);
+    struct zone *n2 = fake_zone(fake, 2, ZONE_NORMAL);
+
+    (void)state;
+    assert_zones(&fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL], (struct zone *[]){n0, n2, n1}, 3);
+    assert_zones(&fake->machine->nodes[1]->node_zonelists[ZONE_NORMAL], (struct zone *[]){n1, n2, n0}, 3);
     fake_finish(fake);
 }
 
@@ -128,7 +147,8 @@ int main(void) {
         cmocka_unit_test(a_nodes_list_has_its_populated_zones_from_the_type_down),
         cmocka_unit_test(without_low_memory_all_zones_of_a_node_come_before_the_next_node),
         cmocka_unit_test(a_little_low_memory_is_spared_by_zone_order),
-        cmocka_unit_test(with_much_low_memory_node_order_rules),
+        cmocka_unit_test(with_more_than_half_low_memory_node_order_rules),
+        cmocka_unit_test(of_equal_nodes_a_later_one_and_one_without_cpus_is_preferred),
         cmocka_unit_test(a_large_node_of_low_memory_makes_for_node_order),
         cmocka_unit_test(nearer_nodes_come_first_and_peers_take_turns),
         cmocka_unit_test(a_node_without_memory_uses_the_others),
