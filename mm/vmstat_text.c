@@ -8,18 +8,18 @@
 #include "mm/text.h"
 #include "mm/vmstat.h"
 
-static const char *const stat_names[NR_VM_ZONE_STAT_ITEMS] = {
+static const char stat_names[NR_VM_ZONE_STAT_ITEMS][24] = {
     "nr_free_pages",       "nr_inactive",  "nr_active",       "nr_anon_pages",       "nr_mapped",
     "nr_file_pages",       "nr_dirty",     "nr_writeback",    "nr_slab_reclaimable", "nr_slab_unreclaimable",
     "nr_page_table_pages", "nr_unstable",  "nr_bounce",       "nr_vmscan_write",     "numa_hit",
     "numa_miss",           "numa_foreign", "numa_interleave", "numa_local",          "numa_other",
 };
 
-static const char *const zone_suffixes[MAX_NR_ZONES] = {"_dma", "_dma32", "_normal", "_high", "_movable"};
+static const char zone_suffixes[MAX_NR_ZONES][10] = {"_dma", "_dma32", "_normal", "_high", "_movable"};
 
 /* nr: how many counters in a row share the name, one for each zone type. */
 static const struct {
-    const char *name;
+    char name[20];
     unsigned nr;
 } event_names[] = {
     {"pgpgin", 1},        {"pgpgout", 1},       {"pswpin", 1},
