@@ -36,12 +36,12 @@ static inline long as_libc(long result) {
 }
 
 /* libc's own function of that name, looked up once. */
-#define REAL(name)                                                                                                \
-    ({                                                                                                            \
-        static __typeof__(&(name)) real_##name;                                                                   \
-        if (!real_##name)                                                                                         \
-            real_##name = (__typeof__(&(name)))real_function(#name);                                              \
-        real_##name;                                                                                              \
+#define REAL(name)                                                                                                     \
+    ({                                                                                                                 \
+        static __typeof__(&(name)) real_##name;                                                                        \
+        if (!real_##name)                                                                                              \
+            real_##name = (__typeof__(&(name)))real_function(#name);                                                   \
+        real_##name;                                                                                                   \
     })
 
 #endif

@@ -6,6 +6,7 @@
 #undef _FILE_OFFSET_BITS /* with 64, mmap is but another name of mmap64, and here are both */
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "interpose/interpose.h"
 #include "runtime/runtime.h"
@@ -191,8 +192,7 @@ WEIR_EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey) {
 }
 
 WEIR_EXPORT int madvise(void *addr, size_t len, int advice) {
-    return (int)as_libc(
-        over_range(SYS_madvise, OP_MADVISE, (uintptr_t)addr, len, (uintptr_t)(unsigned)advice, 0));
+    return (int)as_libc(over_range(SYS_madvise, OP_MADVISE, (uintptr_t)addr, len, (uintptr_t)(unsigned)advice, 0));
 }
 
 WEIR_EXPORT int posix_madvise(void *addr, size_t len, int advice) {
@@ -250,4 +250,11 @@ WEIR_EXPORT int mincore(void *start, size_t len, unsigned char *vec) {
     if (!result && end > part.end)
         result = sys3(SYS_mincore, part.end, end - part.end, vec + (part.end - addr) / PAGE_SIZE);
     return (int)as_libc(result);
+}
+
+/* An allocator that is refused memory turns to the data segment next, which weir does not page: refused as well. */
+WEIR_EXPORT void *sbrk(intptr_t increment) {
+    if (increment > 0 && rt.up && allocator_holds(__builtin_return_address(0)))
+        return (void *)as_libc(-ENOMEM);
+    return REAL(sbrk)(increment);
 }

@@ -164,7 +164,8 @@ static void insert_area(struct area_set *set, struct position pos, struct vm_are
             pos.slot -= half;
         }
     }
-    __builtin_memmove(&leaf->areas[pos.slot + 1], &leaf->areas[pos.slot], (leaf->nr - pos.slot) * sizeof leaf->areas[0]);
+    __builtin_memmove(&leaf->areas[pos.slot + 1], &leaf->areas[pos.slot],
+                      (leaf->nr - pos.slot) * sizeof leaf->areas[0]);
     leaf->areas[pos.slot] = area;
     leaf->nr++;
 }

@@ -22,10 +22,10 @@ enum vm_flags {
     VM_WRITE = 1u << 1,
     VM_EXEC = 1u << 2,
     VM_LOCKED = 1u << 3,
-    VM_NORESERVE = 1u << 4,  /* does not count towards mm->committed */
+    VM_NORESERVE = 1u << 4, /* does not count towards mm->committed */
     VM_DONTFORK = 1u << 5,
     VM_WIPEONFORK = 1u << 6,
-    VM_FOREIGN = 1u << 7,    /* a mapping of the host's (a file, shared memory) lies here; not paged by this mm */
+    VM_FOREIGN = 1u << 7, /* a mapping of the host's (a file, shared memory) lies here; not paged by this mm */
     VM_SEQ_READ = 1u << 8,
     VM_RAND_READ = 1u << 9,
     VM_ACCOUNTED = 1u << 10, /* counted in mm->committed */

@@ -39,8 +39,8 @@ void reserve_follow(uintptr_t start, uintptr_t end) {
 }
 
 int reserve_renew(uintptr_t start, uintptr_t end) {
-    long result = sys6(SYS_mmap, start, end - start, PROT_NONE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    long result =
+        sys6(SYS_mmap, start, end - start, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
     if (result < 0 && result > -4096)
         return (int)result;

@@ -13,19 +13,19 @@
 #include <stdint.h>
 
 enum weir_op {
-    OP_MMAP,       /* addr, len, prot, flags (runtime/space.h) -> address; anonymous private memory only */
-    OP_MUNMAP,     /* addr, len */
-    OP_MPROTECT,   /* addr, len, prot, pkey or -1 */
-    OP_MREMAP,     /* addr, old_len, new_len, flags, new_addr -> address */
-    OP_MADVISE,    /* addr, len, advice */
-    OP_MLOCK,      /* addr, len, flags */
-    OP_MUNLOCK,    /* addr, len */
-    OP_MLOCKALL,   /* flags */
+    OP_MMAP,     /* addr, len, prot, flags (runtime/space.h) -> address; anonymous private memory only */
+    OP_MUNMAP,   /* addr, len */
+    OP_MPROTECT, /* addr, len, prot, pkey or -1 */
+    OP_MREMAP,   /* addr, old_len, new_len, flags, new_addr -> address */
+    OP_MADVISE,  /* addr, len, advice */
+    OP_MLOCK,    /* addr, len, flags */
+    OP_MUNLOCK,  /* addr, len */
+    OP_MLOCKALL, /* flags */
     OP_MUNLOCKALL,
-    OP_MINCORE,    /* addr, len, vec (in unmanaged memory) */
-    OP_FOREIGN,    /* addr, len, no_replace: a mapping of the host's is about to be laid over this managed range */
-    OP_HOLD,       /* addr, len: keep resident (mm_hold each page) */
-    OP_RELEASE,    /* addr, len */
+    OP_MINCORE,      /* addr, len, vec (in unmanaged memory) */
+    OP_FOREIGN,      /* addr, len, no_replace: a mapping of the host's is about to be laid over this managed range */
+    OP_HOLD,         /* addr, len: keep resident (mm_hold each page) */
+    OP_RELEASE,      /* addr, len */
     OP_FORK_PREPARE, /* runtime/fork.c */
     OP_FORK_SETTLE,
     OP_FORK_PARENT,

@@ -105,7 +105,8 @@ static bool unlock_range(uintptr_t start, uintptr_t end) {
 
     space_write_lock();
     mapped = range_is_mapped(rt.mm, start, end);
-    /* Without memory to split an area the flag stays, and with it the limit's count: the pages are free all the same. */
+    /* Without memory to split an area the flag stays, and with it the limit's count: the pages are free all the same.
+     */
     (void)area_change_range(rt.mm, start, end, VM_LOCKED, 0);
     munlock_range(rt.mm, start, end);
     space_write_unlock();

@@ -127,7 +127,8 @@ long space_madvise(uintptr_t addr, size_t len, int number) {
     long result = 0;
     uintptr_t end;
 
-    /* Both would put Linux's own marks into the page tables that weir keeps: said to be unknown, as on older kernels. */
+    /* Both would put Linux's own marks into the page tables that weir keeps: said to be unknown, as on older kernels.
+     */
     if (number == ADVICE_GUARD_INSTALL || number == ADVICE_GUARD_REMOVE || number == ADVICE_COLLAPSE)
         return -EINVAL;
     if (!advice)

@@ -75,8 +75,7 @@ static bool copy_areas(const struct remap *r) {
             goto failed;
         at = end;
     }
-    if (r->new_len > r->old_len &&
-        area_set_range(rt.mm, r->to + r->old_len, r->to + r->new_len, flags) != MM_OK)
+    if (r->new_len > r->old_len && area_set_range(rt.mm, r->to + r->old_len, r->to + r->new_len, flags) != MM_OK)
         goto failed;
     return true;
 failed:

@@ -81,8 +81,9 @@ int case_mincore(void) {
 }
 
 int case_advice(void) {
-    static const int harmless[] = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT,
-                                   MADV_DONTDUMP, MADV_DODUMP, MADV_DONTFORK, MADV_DOFORK, MADV_KEEPONFORK};
+    static const int harmless[] = {MADV_NORMAL,   MADV_RANDOM,  MADV_SEQUENTIAL, MADV_WILLNEED,
+                                   MADV_COLD,     MADV_PAGEOUT, MADV_DONTDUMP,   MADV_DODUMP,
+                                   MADV_DONTFORK, MADV_DOFORK,  MADV_KEEPONFORK};
     struct region r = filled_region(12000);
     size_t piece = r.pages / 16;
 
@@ -140,8 +141,8 @@ int case_fork_advice(void) {
         right = right && mmap(at(&r, n), n * PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0) == at(&r, n);
         region_fill_part(&r, 1, n, n);
         region_fill_part(&r, 1, 3 * n, n);
-        right = right && push_out() == 0 && region_wrong_part(&r, 1, n, n) == 0 &&
-                region_wrong_part(&r, 1, 3 * n, n) == 0;
+        right =
+            right && push_out() == 0 && region_wrong_part(&r, 1, n, n) == 0 && region_wrong_part(&r, 1, 3 * n, n) == 0;
         _exit(right ? 0 : 1);
     }
     EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);

@@ -153,7 +153,7 @@ static int step_move(size_t from, size_t nr) {
 }
 
 int case_random(void) {
-    static int (*const steps[])(size_t, size_t) = {step_write,  step_write,  step_write,  step_map,  step_unmap,
+    static int (*const steps[])(size_t, size_t) = {step_write,   step_write,  step_write,  step_map, step_unmap,
                                                    step_protect, step_forget, step_advise, step_move};
     const char *seed = getenv("WEIR_TEST_SEED");
     struct region pressure;
