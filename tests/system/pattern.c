@@ -8,6 +8,7 @@
 
 #define WORDS (PATTERN_PAGE / sizeof(uint64_t))
 #define HEAP_SIZES 6
+#define GENERATIONS 10 /* no test goes beyond */
 
 struct heap {
     size_t nr;
@@ -101,6 +102,18 @@ void region_fill(const struct region *region, uint64_t generation) {
     region_fill_part(region, generation, 0, region->pages);
 }
 
+/* Says what the wrong page `i` holds instead: whose page it is tells who made the mistake. */
+static void region_explain(const struct region *region, size_t i) {
+    const unsigned char *page = region->base + i * PATTERN_PAGE;
+
+    for (uint64_t generation = 0; generation < GENERATIONS; generation++)
+        for (size_t other = 0; other < region->pages; other++)
+            if (pattern_wrong_part(page, region->seed + other, generation, 0, PATTERN_PAGE) == 0) {
+                fprintf(stderr, "  it holds page %zu of generation %llu\n", other, (unsigned long long)generation);
+                return;
+            }
+}
+
 size_t region_wrong_part(const struct region *region, uint64_t generation, size_t from, size_t nr) {
     size_t wrong = 0, wrong_pages = 0;
 
@@ -108,10 +121,12 @@ size_t region_wrong_part(const struct region *region, uint64_t generation, size_
         const unsigned char *page = region->base + i * PATTERN_PAGE;
         size_t here = pattern_wrong(page, region->seed + i, generation);
 
-        if (here && wrong_pages++ == 0)
+        if (here && wrong_pages++ == 0) {
             fprintf(stderr, "page %zu of %zu at %p, seed %#llx, generation %llu: %zu bytes wrong, %zu not zero\n", i,
                     region->pages, (const void *)page, (unsigned long long)region->seed,
                     (unsigned long long)generation, here, pattern_not_zero(page, PATTERN_PAGE));
+            region_explain(region, i);
+        }
         wrong += here;
     }
     if (wrong_pages > 1)
