@@ -88,16 +88,33 @@ static void zone_init(struct machine *m, struct pglist_data *node, unsigned type
     node->node_present_pages += zone->present_pages;
 }
 
+/* The caller's arrays may go once the machine is up, so it keeps copies. */
+static const void *boot_copy(struct boot_memory *boot, const void *from, size_t bytes) {
+    void *piece = from ? boot_take(boot, bytes) : NULL;
+
+    return piece ? __builtin_memcpy(piece, from, bytes) : NULL;
+}
+
+static struct memory_map copy_map(const struct memory_map *map, struct boot_memory *boot) {
+    struct memory_map copy = *map;
+
+    copy.ranges = boot_copy(boot, map->ranges, map->nr_ranges * sizeof(map->ranges[0]));
+    copy.cpu_node = boot_copy(boot, map->cpu_node, map->nr_cpus);
+    copy.node_distance = boot_copy(boot, map->node_distance, (size_t)map->nr_nodes * map->nr_nodes);
+    return copy;
+}
+
 /* Lays out (and, with memory behind it, sets up) everything but the descriptors' contents. */
 static struct machine *lay_out(const struct memory_map *map, struct boot_memory *boot) {
     const struct memory_range *last = &map->ranges[map->nr_ranges - 1];
     uint32_t start_pfn = map->ranges[0].start_pfn, end_pfn = last->start_pfn + last->nr_pages;
     struct machine *m = boot_take(boot, sizeof(struct machine));
     struct per_cpu *per_cpu = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu));
+    struct memory_map copy = copy_map(map, boot);
     struct page *mem_map;
 
     if (m)
-        m->map = *map;
+        m->map = copy;
     for (unsigned n = 0; n < map->nr_nodes; n++) {
         struct pglist_data *node = boot_take(boot, sizeof(struct pglist_data));
 
