@@ -114,6 +114,17 @@ void handler_drain_events(void) {
     }
 }
 
+/* False: the world is stopped, and the fault happens again once it runs. */
+static bool enter_or_defer(int tid) {
+    while (!world_enter(tid)) {
+        atomic_store(&deferred, true);
+        /* Either whoever starts the world sees that, or we see that it has started, and nobody else would wake tid. */
+        if (world_is_stopped())
+            return false;
+    }
+    return true;
+}
+
 static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     const struct platform *p = rt.machine->platform;
     uintptr_t addr = (uintptr_t)event->arg.pagefault.address & PAGE_MASK;
@@ -124,10 +135,8 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     enum fault_result result;
     unsigned pages = 0, type = 0;
 
-    if (!world_enter(tid)) {
-        atomic_store(&deferred, true);
+    if (!enter_or_defer(tid))
         return;
-    }
     /* Nothing may be evicted while a fork is prepared: its own faults are answered from the reserves. */
     if (fork_in_progress_by(tid))
         self->task.flags |= PF_MEMALLOC;
@@ -142,8 +151,8 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         uffd_wake(addr, PAGE_SIZE);
     }
     stats_fault(result, type, now_ns() - start);
-    world_leave();
     stats_tick();
+    world_leave();
 }
 
 void handler_run(struct weir_thread *self) {

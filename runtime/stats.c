@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
+#include "runtime/world.h"
 
 /* Gauges are brought up to date once in so many faults. */
 #define TICKS 256u
@@ -178,10 +179,14 @@ void stats_clerk(struct weir_thread *self) {
             sys4(SYS_futex, &stats->text_wanted, FUTEX_WAIT, wanted, NULL);
             continue;
         }
+        /* Not during a fork: the child would find the locks taken, by nobody. */
+        while (!world_enter(0))
+            world_wait();
         stats_refresh();
         buddyinfo_text(rt.machine, stats->buddyinfo, sizeof(stats->buddyinfo));
         zoneinfo_text(rt.machine, stats->zoneinfo, sizeof(stats->zoneinfo));
         vmstat_text(rt.machine, stats->vmstat, sizeof(stats->vmstat));
+        world_leave();
         atomic_store(&stats->text_done, wanted);
         sys3(SYS_futex, &stats->text_done, FUTEX_WAKE, INT_MAX);
     }

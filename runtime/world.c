@@ -34,6 +34,10 @@ void world_wait(void) {
         futex_wait(&stopped, who, -1);
 }
 
+bool world_is_stopped(void) {
+    return atomic_load(&stopped) != 0;
+}
+
 void world_settle(void) {
     uint32_t seen;
 

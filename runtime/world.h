@@ -17,6 +17,7 @@ void world_leave(void);
 void world_wait(void);
 /* Waits until nobody is in, lets nobody in but for tid. One at a time. */
 void world_stop(int tid);
+bool world_is_stopped(void);
 /* While the world is stopped: waits until whoever is in for its tid has left. */
 void world_settle(void);
 void world_start(void);
