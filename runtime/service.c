@@ -34,11 +34,20 @@ int weir_manages(uintptr_t addr, size_t len) {
 
 /* -- the program's side -------------------------------------------------------------------------------------------- */
 
-static struct weir_request *claim_slot(void) {
+/* A fork's calls, one at a time, have this slot to themselves: all others may wait until the fork is over. */
+#define FORK_SLOT 0u
+
+static bool is_fork_op(enum weir_op op) {
+    return op == OP_FORK_PREPARE || op == OP_FORK_SETTLE || op == OP_FORK_PARENT;
+}
+
+static struct weir_request *claim_slot(enum weir_op op) {
+    uint32_t first = is_fork_op(op) ? FORK_SLOT : FORK_SLOT + 1, end = is_fork_op(op) ? first + 1 : SLOTS;
+
     for (;;) {
         uint32_t seen = atomic_load(&freed);
 
-        for (uint32_t i = 0; i < SLOTS; i++) {
+        for (uint32_t i = first; i < end; i++) {
             uint32_t state = SLOT_FREE, used = atomic_load(&slots_used);
 
             if (!atomic_compare_exchange_strong(&slots[i].state, &state, SLOT_FILLING))
@@ -69,7 +78,7 @@ long weir_call(enum weir_op op, uintptr_t a0, uintptr_t a1, uintptr_t a2, uintpt
 
     /* As a system call, it is not interrupted halfway: a handler that jumps away would leave the slot behind. */
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
-    slot = claim_slot();
+    slot = claim_slot(op);
     slot->op = op;
     slot->args[0] = a0;
     slot->args[1] = a1;
@@ -139,7 +148,7 @@ static void answer(struct weir_request *r, long result) {
  * start the world themselves.
  */
 static bool serve(struct weir_request *r) {
-    bool enters = r->op != OP_FORK_PREPARE && r->op != OP_FORK_SETTLE && r->op != OP_FORK_PARENT;
+    bool enters = !is_fork_op((enum weir_op)r->op);
 
     if (enters && !world_enter(r->tid))
         return false;
