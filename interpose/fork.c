@@ -62,7 +62,7 @@ static void run_prepare(void) {
         if (it.prepare)
             it.prepare();
     }
-    fork_prepare();
+    fork_prepare(true);
 }
 
 static void run_parent(void) {
@@ -126,7 +126,7 @@ void fork_handlers_init(void) {
 WEIR_EXPORT pid_t _Fork(void) {
     pid_t pid;
 
-    fork_prepare();
+    fork_prepare(false);
     pid = REAL(_Fork)();
     if (pid == 0)
         fork_child();

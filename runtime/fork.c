@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <sys/socket.h>
 
 #include "runtime/boot.h"
@@ -45,7 +46,10 @@ struct handover {
 /* -- one fork at a time; the words are in unmanaged memory ------------------------------------------------------- */
 
 static struct lock fork_lock = {.rank = RANK_HOST}; /* held by the forking thread of the program */
-static int sockets[2] = {-1, -1};                   /* in the program's descriptor table; [0] is the child's end */
+/* Under fork_lock: */
+static int sockets[2] = {-1, -1}; /* in the program's descriptor table; [0] is the child's end */
+static uint64_t signal_mask;      /* the forking thread's own */
+static bool streams_locked;       /* it holds the lock of libc's list of streams */
 
 static struct {
     _Atomic int tid;       /* who forks; 0: nobody */
@@ -120,14 +124,51 @@ static void touch_libc_files(void) {
     }
 }
 
-void fork_prepare(void) {
+/* Of glibc, in no header: the lock of its list of streams, which is recursive. */
+extern void _IO_list_lock(void);
+extern void _IO_list_unlock(void);
+extern void _IO_list_resetlock(void);
+
+/*
+ * A handler that ran between here and fork_parent could wait for a page that nobody brings: the handler on duty is busy
+ * with the child, which waits for us.
+ */
+static uint64_t block_signals(void) {
+    uint64_t all = UINT64_MAX, mask = 0;
+
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(all));
+    return mask;
+}
+
+static void restore_signals(uint64_t mask) {
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}
+
+void fork_prepare(bool streams) {
+    bool lock_streams = streams && !__libc_single_threaded;
+    volatile char room[1024];
+    uint64_t mask;
+
     if (!rt.up)
         return;
+    mask = block_signals();
+    /*
+     * fork() takes this lock once the world is stopped. Whoever holds it may have to wait for a page, which would then
+     * be brought only after the fork: so it is taken while pages still come.
+     */
+    if (lock_streams)
+        _IO_list_lock();
     lock_acquire(rt.machine->platform, &fork_lock);
+    signal_mask = mask;
+    streams_locked = lock_streams;
+    /* What fork_parent needs of the stack is there, should it go a little deeper than we do. */
+    room[0] = 0;
+    (void)room[0];
     if (sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         sockets[0] = sockets[1] = -1;
     weir_call(OP_FORK_PREPARE, (uintptr_t)sockets[1], 0, 0, 0, 0);
-    touch_libc_files();
+    if (streams)
+        touch_libc_files();
     weir_call(OP_FORK_SETTLE, 0, 0, 0, 0, 0);
 }
 
@@ -139,11 +180,17 @@ static void close_sockets(void) {
 }
 
 void fork_parent(void) {
+    uint64_t mask = signal_mask;
+    bool unlock_streams = streams_locked;
+
     if (!rt.up)
         return;
     close_sockets();
     weir_call(OP_FORK_PARENT, 0, 0, 0, 0, 0);
     lock_release(rt.machine->platform, &fork_lock);
+    if (unlock_streams)
+        _IO_list_unlock();
+    restore_signals(mask);
 }
 
 /* -- the parent's service thread ----------------------------------------------------------------------------------- */
@@ -247,7 +294,7 @@ void fork_service_parent(struct weir_request *request) {
 static pte_t entry_of(uintptr_t addr) {
     struct block *block = find_block(rt.mm, addr);
 
-    return block ? block->table->pte[pte_index(addr)] : 0;
+    return block && block->table ? block->table->pte[pte_index(addr)] : 0;
 }
 
 /* A page as the child must see it, given into its memory. The world is stopped: the parent's tables are the child's. */
@@ -299,7 +346,7 @@ static void serve_child(int child_uffd) {
 static void poison_missing(struct block *block, void *arg) {
     int child_uffd = *(int *)arg;
 
-    for (unsigned i = 0; i < PTRS_PER_TABLE; i++)
+    for (unsigned i = 0; block->table && i < PTRS_PER_TABLE; i++)
         if (block->table->pte[i] & (PTE_SWAP | PTE_PARKED))
             uffd_poison(child_uffd, block->start + i * PAGE_SIZE, PAGE_SIZE);
 }
@@ -386,7 +433,7 @@ static void count_impostors(struct block *block, void *arg) {
     unsigned char resident[PTRS_PER_TABLE];
     unsigned *ret_count = arg;
 
-    if (sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
+    if (!block->table || sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
         return;
     for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
         pte_t entry = block->table->pte[i];
@@ -485,4 +532,8 @@ void fork_child(void) {
     }
     close_sockets();
     lock_init(&fork_lock, RANK_HOST);
+    /* libc has done so already, if it agrees that there were other threads. */
+    if (streams_locked)
+        _IO_list_resetlock();
+    restore_signals(signal_mask);
 }

@@ -45,8 +45,11 @@ void weir_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Starts weir in this process; from the library's constructor. False: says why on stderr and the caller exits 125. */
 bool runtime_boot(const struct weir_config *config, const char *stats_path);
 
-/* -- fork.c: around every fork of the program. -- */
-void fork_prepare(void);
+/*
+ * -- fork.c: around every fork of the program. No signal is delivered to the calling thread from prepare until parent
+ * or child. streams: it is fork(), which takes the lock of libc's streams and resets theirs; not _Fork(). --
+ */
+void fork_prepare(bool streams);
 void fork_parent(void);
 void fork_child(void);
 

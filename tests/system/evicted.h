@@ -52,6 +52,10 @@ int case_daemon(struct evicted *e);
 int case_setuid_fork(struct evicted *e);
 int case_file_fork(struct evicted *e);
 
+int case_fork_storm(struct evicted *e);
+int case_fork_signals(struct evicted *e);
+int case_fork_unmapped(struct evicted *e);
+
 int case_threads64(struct evicted *e);
 int case_robust_mutex(struct evicted *e);
 int case_write_race(struct evicted *e);

@@ -33,11 +33,15 @@ CASES = {
     "daemon": "a_daemon_that_outlives_its_parent_has_its_memory",
     "setuid_fork": "fork_works_after_setuid",
     "file_fork": "streams_opened_before_fork_work_after_it",
+    "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
+    "fork_signals": "signal_handlers_that_touch_evicted_memory_run_around_fork",
+    "fork_unmapped": "fork_works_after_much_was_unmapped",
     "threads64": "64_threads_start_and_join",
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
-FORKING = ("fork", "setuid_fork", "file_fork", "daemon", "vfork_exec")
+FORKING = ("fork", "setuid_fork", "file_fork", "daemon", "vfork_exec", "fork_storm", "fork_signals",
+           "fork_unmapped")
 
 
 def await_verdict(path, seconds):
