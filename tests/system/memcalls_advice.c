@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -147,6 +148,12 @@ int case_fork_advice(void) {
     }
     EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     EXPECT(region_wrong(&r, 0) == 0);
+    /* Linux knows as well, for a fork that no library sees. */
+    EXPECT(touch_signal(at(&r, n), false) == 0);
+    child = (pid_t)syscall(SYS_fork);
+    if (child == 0)
+        _exit(touch_signal(at(&r, n), false) == SIGSEGV ? 0 : 1);
+    EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     EXPECT(munmap(r.base, r.pages * PAGE) == 0);
     return 0;
 }
