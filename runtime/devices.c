@@ -55,6 +55,9 @@ static int pool_type = -1;
 static struct freeze freezes[MAX_FREEZES];
 static unsigned nr_freezes;
 static _Atomic uint32_t writes_until_tend;
+static int spare_fds[DEVICES_MAX_SPARE]; /* files made ahead; service thread */
+static unsigned nr_spare;
+static _Atomic uint64_t pool_full_bytes; /* what the pool held when it was last full; 0 while it takes pages */
 
 size_t devices_memory(void) {
     return rt.config.swap_bytes ? swap_file_memory() : 0;
@@ -146,6 +149,25 @@ void devices_tend(void) {
     }
 }
 
+static uint64_t pool_bytes(void) {
+    struct pool_stats stats;
+
+    pool_get_stats(devices[pool_type].pool, &stats);
+    return stats.bytes;
+}
+
+/*
+ * A full pool takes pages again once a twentieth of it has come free. Taking each page that just fits would send
+ * neighbours now here, now to the file, and neither could be read back in runs.
+ */
+static bool pool_is_open(void) {
+    uint64_t full = atomic_load(&pool_full_bytes);
+
+    if (full && pool_bytes() < full - full / 20)
+        atomic_store(&pool_full_bytes, full = 0);
+    return full == 0;
+}
+
 enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr) {
     struct device *device = &devices[swp_type(entry)];
     const void *bytes = mm ? bytes_parked(addr) : page_address(rt.machine, page);
@@ -156,6 +178,8 @@ enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *pa
     bytes_drop_stale(false);
     if (device->kind == DEVICE_POOL) {
         status = pool_store(device->pool, offset, bytes);
+        if (status == MM_REJECTED && !pool_has_room(device->pool))
+            atomic_store(&pool_full_bytes, pool_bytes());
     } else if (device->kind == DEVICE_FILE) {
         if (atomic_fetch_add(&writes_until_tend, 1) % 1024 == 0)
             devices_tend();
@@ -220,7 +244,7 @@ void devices_slot_free(void *host, swp_entry_t entry) {
 bool devices_has_room(void *host, unsigned type) {
     (void)host;
     if (devices[type].kind == DEVICE_POOL)
-        return pool_has_room(devices[type].pool);
+        return pool_is_open();
     return devices[type].kind == DEVICE_FILE;
 }
 
@@ -353,9 +377,30 @@ static int freeze_file(unsigned type) {
     return pipe_fds[1];
 }
 
+void devices_foresee(void) {
+    while (rt.config.swap_bytes && nr_spare < DEVICES_MAX_SPARE) {
+        int fd = swap_file_make(rt.config.swap_dir, 0);
+
+        if (fd < 0)
+            return;
+        spare_fds[nr_spare++] = fd;
+    }
+}
+
+/* A file for a child, and if that had to be one made ahead, half of the others. */
+static void bequeath_files(struct devices_inheritance *ret_inheritance) {
+    ret_inheritance->nr_spare = 0;
+    ret_inheritance->own_fd = rt.config.swap_bytes ? swap_file_make(rt.config.swap_dir, 0) : -1;
+    if (ret_inheritance->own_fd >= 0 || nr_spare == 0)
+        return;
+    ret_inheritance->own_fd = spare_fds[--nr_spare];
+    for (unsigned give = nr_spare / 2; give > 0; give--)
+        ret_inheritance->spare_fds[ret_inheritance->nr_spare++] = spare_fds[--nr_spare];
+}
+
 void devices_bequeath(struct devices_inheritance *ret_inheritance) {
     ret_inheritance->nr = 0;
-    ret_inheritance->own_fd = rt.config.swap_bytes ? swap_file_make(rt.config.swap_dir, 0) : -1;
+    bequeath_files(ret_inheritance);
     for (unsigned type = 0; type < MAX_SWAPFILES && ret_inheritance->nr < DEVICES_MAX_INHERITED; type++) {
         struct device *device = &devices[type];
         int hold_fd;
@@ -418,6 +463,8 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
     bool adopted[MAX_SWAPFILES] = {false};
 
     file_type = -1;
+    nr_spare = inheritance->nr_spare;
+    memcpy(spare_fds, inheritance->spare_fds, nr_spare * sizeof(spare_fds[0]));
     if (pool_type >= 0)
         pool_after_fork(devices[pool_type].pool);
     for (unsigned i = 0; i < inheritance->nr; i++) {

@@ -30,6 +30,11 @@ bool devices_is_file(unsigned type);
 
 /* Grows the file ahead of its use; gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
 void devices_tend(void);
+/*
+ * The process may be about to lose the right to make files in the swap directory: makes some ahead, for children. After
+ * those are used up a child has no file of its own.
+ */
+void devices_foresee(void);
 /* Sends gathered writes off and waits up to timeout_ns for one to complete; returns at once if there are none. */
 void devices_wait(uint64_t timeout_ns);
 /* Waits until no write is in flight. */
@@ -41,8 +46,11 @@ void devices_say_swap(void);
 
 /* -- fork: what a child inherits. -- */
 #define DEVICES_MAX_INHERITED 30
+#define DEVICES_MAX_SPARE 16
 struct devices_inheritance {
     int own_fd; /* a file made for the child, which may have no right to make one itself; or a negative errno */
+    unsigned nr_spare;
+    int spare_fds[DEVICES_MAX_SPARE]; /* files made ahead, if the child cannot make any for children of its own */
     unsigned nr;
     struct {
         unsigned type;
@@ -50,8 +58,8 @@ struct devices_inheritance {
         int hold_fd; /* write end of the pipe whose closing tells the parent that this child needs it no more */
     } areas[DEVICES_MAX_INHERITED];
 };
-/* In the parent, world stopped: what the child to come may read; freezes its slots. own_fd and the hold_fds
- * are the caller's. */
+/* In the parent, world stopped: what the child to come may read; freezes its slots. own_fd, the
+ * spare_fds and the hold_fds are the caller's. */
 void devices_bequeath(struct devices_inheritance *ret_inheritance);
 /* Frees slots frozen for children that are gone. No lock held. */
 void devices_thaw(void);

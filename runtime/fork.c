@@ -14,6 +14,7 @@
 
 #include "runtime/boot.h"
 #include "runtime/bytes.h"
+#include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
@@ -30,11 +31,11 @@
 
 /* Pages that the parent's handler may give a child before the child is on its feet: libc's FILEs and the like. */
 #define MAX_SERVED 256u
-#define MAX_FDS (2 * DEVICES_MAX_INHERITED + 3)
+#define MAX_FDS (2 * DEVICES_MAX_INHERITED + DEVICES_MAX_SPARE + 3)
 
 /* What goes through the socket, parent to child, in this order. */
 struct greeting {
-    /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd; then the device. */
+    /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd and the spare_fds; then the device. */
     struct devices_inheritance inheritance;
     bool event;                             /* the child's userfaultfd follows in a message of its own */
 };
@@ -221,6 +222,8 @@ static void send_greeting(void) {
     }
     if (greeting.inheritance.own_fd >= 0)
         fds[nr++] = greeting.inheritance.own_fd;
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        fds[nr++] = greeting.inheritance.spare_fds[i];
     if (rt.uffd_device >= 0)
         fds[nr++] = rt.uffd_device;
     send_message(fork_state.channel, &greeting, sizeof(greeting), fds, nr);
@@ -229,6 +232,8 @@ static void send_greeting(void) {
             sys1(SYS_close, greeting.inheritance.areas[i].hold_fd);
     if (greeting.inheritance.own_fd >= 0)
         sys1(SYS_close, greeting.inheritance.own_fd);
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        sys1(SYS_close, greeting.inheritance.spare_fds[i]);
 }
 
 void fork_service_prepare(struct weir_request *request) {
@@ -426,7 +431,7 @@ static bool register_all(void) {
         at = area->end;
     }
     return (at == rt.region_end || uffd_register(at, rt.region_end - at) == 0) &&
-           uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0;
+           uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && credentials_register() == 0;
 }
 
 static void count_impostors(struct block *block, void *arg) {
@@ -504,6 +509,8 @@ static bool prepare_child(void) {
     }
     if (greeting.inheritance.own_fd >= 0)
         greeting.inheritance.own_fd = used < nr ? fds[used++] : -EBADF;
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        greeting.inheritance.spare_fds[i] = used < nr ? fds[used++] : -EBADF;
     if (!open_in_child(greeting.event, used < nr ? fds[used] : -1))
         return false;
     bytes_open();

@@ -3,10 +3,12 @@
 #include "runtime/handler.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
 
+#include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
@@ -74,6 +76,10 @@ void handler_hand_over(void) {
         return;
     atomic_store(&on_duty, NULL);
     lock_release(rt.machine->platform, &duty);
+}
+
+void handler_wake_all(void) {
+    futex_wake(&duty.word, INT_MAX);
 }
 
 /* Reads what there is. On duty, or trying to get somebody unstuck: see handler_drain_events. */
@@ -158,6 +164,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
 void handler_run(struct weir_thread *self) {
     self->pinned_cpu = -1;
     for (;;) {
+        credentials_follow(self);
         if (atomic_load(&on_duty) != self) {
             take_duty(self);
             continue;
@@ -168,6 +175,8 @@ void handler_run(struct weir_thread *self) {
         }
         struct uffd_msg event = queue[queue_first++];
 
+        if (credentials_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
+            continue;
         follow(self, (int)event.arg.pagefault.feat.ptid);
         resolve(self, &event);
     }

@@ -16,6 +16,8 @@ struct weir_thread;
 void handler_run(struct weir_thread *self);
 /* The calling handler is about to wait for a device or to reclaim: another one takes the duty. */
 void handler_hand_over(void);
+/* Wakes those that wait for the duty, so that they look around. */
+void handler_wake_all(void);
 /* Linux says EAGAIN while an event waits to be read; this reads it. Any of weir's threads. */
 void handler_drain_events(void);
 /* Faults that came while the world was stopped happen again. */

@@ -7,6 +7,7 @@
 
 #include "mm/vmstat.h"
 #include "runtime/bytes.h"
+#include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/kswapd.h"
 #include "runtime/runtime.h"
@@ -65,8 +66,12 @@ static void host_for_each_task(void *host, bool (*fn)(struct task *task, void *a
 }
 
 static void host_lock_wait(void *host, _Atomic uint32_t *word, uint32_t seen) {
+    struct weir_thread *self = weir_thread_self();
+
     (void)host;
     futex_wait(word, seen, -1);
+    if (self)
+        credentials_follow(self);
 }
 
 static void host_lock_wake(void *host, _Atomic uint32_t *word, bool all) {

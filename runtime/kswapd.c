@@ -3,6 +3,7 @@
 
 #include "mm/vmscan.h"
 #include "runtime/bytes.h"
+#include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
@@ -24,6 +25,7 @@ void kswapd_thread(struct weir_thread *self) {
         uint32_t seen = atomic_load(&wakes);
         bool more = false;
 
+        credentials_follow(self);
         if (!world_enter(0)) {
             world_wait();
             continue;

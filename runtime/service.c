@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/runtime.h"
 #include "runtime/space.h"
@@ -129,6 +130,8 @@ static long do_space_op(const struct weir_request *r) {
         return space_hold(a[0], a[1]);
     case OP_RELEASE:
         return space_release(a[0], a[1]);
+    case OP_CREDENTIALS:
+        return credentials_take((const struct weir_credentials *)a[0]);
     case OP_FORK_PREPARE:
     case OP_FORK_SETTLE:
     case OP_FORK_PARENT:

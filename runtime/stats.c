@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "mm/vmstat.h"
+#include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
@@ -167,13 +168,17 @@ void stats_refresh(void) {
     devices_refresh_stats();
 }
 
+void stats_wake_clerk(void) {
+    sys3(SYS_futex, &rt.stats->text_wanted, FUTEX_WAKE, INT_MAX);
+}
+
 void stats_clerk(struct weir_thread *self) {
     struct weir_process_stats *stats = rt.stats;
 
-    (void)self;
     for (;;) {
         uint32_t wanted = atomic_load(&stats->text_wanted);
 
+        credentials_follow(self);
         if (wanted == atomic_load(&stats->text_done)) {
             /* Readers are other processes: the futex is a shared one. */
             sys4(SYS_futex, &stats->text_wanted, FUTEX_WAIT, wanted, NULL);

@@ -21,6 +21,7 @@ void stats_fault(enum fault_result result, unsigned type, uint64_t latency_ns);
 /* Brings the gauges up to date now and then; cheap to call after each fault. */
 void stats_tick(void);
 void stats_refresh(void);
+void stats_wake_clerk(void);
 /* The thread that answers readers' wishes for text; sleeps until one comes. */
 void stats_clerk(struct weir_thread *self);
 

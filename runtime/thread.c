@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "runtime/credentials.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 
@@ -84,6 +85,7 @@ int weir_thread_start(unsigned role, void (*run)(struct weir_thread *self), bool
     thread->run = run;
     thread->cpu = role;
     thread->task.flags = 0;
+    credentials_inherit(thread);
 
     /* The mask is inherited: no signal may ever arrive on one of weir's threads. */
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));

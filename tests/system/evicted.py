@@ -32,6 +32,7 @@ CASES = {
     "close_range": "closing_every_descriptor_loses_no_page",
     "daemon": "a_daemon_that_outlives_its_parent_has_its_memory",
     "setuid_fork": "fork_works_after_setuid",
+    "credentials": "every_thread_follows_a_program_that_becomes_another_user",
     "file_fork": "streams_opened_before_fork_work_after_it",
     "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
     "fork_signals": "signal_handlers_that_touch_evicted_memory_run_around_fork",
@@ -40,7 +41,7 @@ CASES = {
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
-FORKING = ("fork", "setuid_fork", "file_fork", "daemon", "vfork_exec", "fork_storm", "fork_signals",
+FORKING = ("fork", "setuid_fork", "credentials", "file_fork", "daemon", "vfork_exec", "fork_storm", "fork_signals",
            "fork_unmapped")
 
 

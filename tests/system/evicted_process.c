@@ -4,6 +4,7 @@
  */
 #include "evicted.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -159,6 +160,80 @@ int case_setuid_fork(struct evicted *e) {
     EXPECT(child >= 0);
     if (child == 0)
         _exit(verify_write_verify(e, 0, 1));
+    EXPECT(verify_write_verify(e, 0, 0) == 0);
+    EXPECT(reap(child) == 0);
+    return 0;
+}
+
+/* Has each thread of this process these real, effective, saved and file system ids, and no groups but these? */
+static int threads_are(const char *uids, const char *gids, const char *groups) {
+    struct dirent *entry;
+    DIR *tasks = opendir("/proc/self/task");
+    char path[300], line[256], right[3][64];
+
+    EXPECT(tasks);
+    snprintf(right[0], sizeof(right[0]), "Uid:\t%s\n", uids);
+    snprintf(right[1], sizeof(right[1]), "Gid:\t%s\n", gids);
+    snprintf(right[2], sizeof(right[2]), "Groups:\t%s \n", groups);
+    while ((entry = readdir(tasks))) {
+        FILE *status;
+        int seen = 0, kernels = 0;
+
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+        EXPECT((status = fopen(path, "r")));
+        while (fgets(line, sizeof(line), status)) {
+            for (int i = 0; i < 3; i++)
+                seen += strcmp(line, right[i]) == 0;
+            /* A worker of io_uring's runs no code of the process's, and each request with its submitter's credentials. */
+            kernels |= strncmp(line, "Name:\tiou-", 10) == 0;
+        }
+        fclose(status);
+        if (seen != 3 && !kernels)
+            fprintf(stderr, "thread %s is not %s / %s / %s\n", entry->d_name, uids, gids, groups);
+        EXPECT(seen == 3 || kernels);
+    }
+    closedir(tasks);
+    return 0;
+}
+
+int case_credentials(struct evicted *e) {
+    const gid_t groups[] = {1234, 4321};
+    pid_t child;
+    int status;
+
+    if (getuid() != 0) {
+        puts("only root can become another user");
+        return CASE_SKIPPED;
+    }
+    /* A child that shares the memory is another process: what it becomes is its own affair. */
+    EXPECT(setgroups(2, groups) == 0);
+    child = vfork();
+    if (child == 0)
+        _exit(setgid(NOBODY) != 0 || setuid(NOBODY) != 0); /* NOLINT: that it may not is just the point */
+    EXPECT(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    EXPECT(threads_are("0\t0\t0\t0", "0\t0\t0\t0", "1234 4321") == 0);
+    /* There and back, and there for good. */
+    EXPECT(setegid(7) == 0 && seteuid(NOBODY) == 0);
+    EXPECT(threads_are("0\t65534\t0\t65534", "0\t7\t0\t7", "1234 4321") == 0);
+    EXPECT(seteuid(0) == 0 && setegid(0) == 0);
+    EXPECT(threads_are("0\t0\t0\t0", "0\t0\t0\t0", "1234 4321") == 0);
+    EXPECT(setgroups(1, groups) == 0);
+    EXPECT(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setreuid(NOBODY, NOBODY) == 0);
+    EXPECT(threads_are("65534\t65534\t65534\t65534", "65534\t65534\t65534\t65534", "1234") == 0);
+    EXPECT(setuid(0) != 0);
+    /* Children, and theirs, still have where to put their pages. */
+    child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        if (threads_are("65534\t65534\t65534\t65534", "65534\t65534\t65534\t65534", "1234"))
+            _exit(1);
+        child = fork();
+        if (child == 0)
+            _exit(verify_write_verify(e, 0, 2));
+        _exit(child < 0 || verify_write_verify(e, 0, 1) || reap(child));
+    }
     EXPECT(verify_write_verify(e, 0, 0) == 0);
     EXPECT(reap(child) == 0);
     return 0;

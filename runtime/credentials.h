@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * credentials.h - weir's threads have the credentials that the program has, not those with which it started.
+ *
+ * Linux keeps credentials for each thread; libc changes those of the threads it knows. So when the program has become
+ * another user, weir's threads follow before its call returns: a program that has dropped its privileges must not have
+ * them left in threads that share its memory.
+ */
+#ifndef RUNTIME_CREDENTIALS_H
+#define RUNTIME_CREDENTIALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct weir_thread;
+
+/* What the program has become; in unmanaged memory. */
+struct weir_credentials {
+    uint32_t pid;              /* the caller's own: a vfork child's credentials are not this process's */
+    uint32_t uid[3], gid[3];   /* real, effective, saved */
+    uint32_t nr_groups;
+    bool groups_changed;       /* else what follows is not set */
+    uint32_t groups[];
+};
+
+/* Maps the page whose touch wakes the handler on duty. Once in a process's life. False: no memory. */
+bool credentials_reserve(void);
+/* Watches that page in the userfaultfd just opened. 0 or a negative errno. */
+int credentials_register(void);
+/* Does [start, end) reach into that page? */
+bool credentials_hold(uintptr_t start, uintptr_t end);
+
+/* Has each of weir's threads take these credentials; returns when all have. Service thread. */
+long credentials_take(const struct weir_credentials *credentials);
+/* The calling thread takes what it has not taken yet. Cheap if there is nothing. */
+void credentials_follow(struct weir_thread *self);
+/* A handler has read a fault: if it was made to wake it, ends it. */
+bool credentials_answer(uintptr_t addr);
+/* A thread that is about to start has the credentials of the one that starts it. */
+void credentials_inherit(struct weir_thread *thread);
+
+#endif
