@@ -12,7 +12,7 @@ struct fault {
     uintptr_t addr; /* page-aligned */
     const struct vm_area *area;
     struct block *block;
-    unsigned index; /* of addr's entry */
+    unsigned index;    /* of addr's entry */
     unsigned nr_pages; /* made accessible */
     unsigned type;     /* swap area it was read from */
     enum fault_result result;

@@ -112,14 +112,15 @@ unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order) {
         struct balance b = {
             .node = pgdat,
             .order = order,
-            .sc = {
-                .gfp_mask = GFP_KERNEL,
-                .may_writepage = true,
-                .may_swap = true,
-                .swap_cluster_max = SWAP_CLUSTER_MAX,
-                .swappiness = m->tune.swappiness,
-                .order = order,
-            },
+            .sc =
+                {
+                    .gfp_mask = GFP_KERNEL,
+                    .may_writepage = true,
+                    .may_swap = true,
+                    .swap_cluster_max = SWAP_CLUSTER_MAX,
+                    .swappiness = m->tune.swappiness,
+                    .order = order,
+                },
         };
 
         count_vm_event(m, PAGEOUTRUN);
@@ -128,8 +129,7 @@ unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order) {
         balanced = balance_round(&b);
         freed += b.freed;
         for (int type = 0; type < MAX_NR_ZONES; type++)
-            atomic_store_explicit(&pgdat->node_zones[type].prev_priority, b.temp_priority[type],
-                                  memory_order_relaxed);
+            atomic_store_explicit(&pgdat->node_zones[type].prev_priority, b.temp_priority[type], memory_order_relaxed);
         if (!balanced)
             m->platform->yield(m->platform->host);
     }

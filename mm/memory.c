@@ -89,8 +89,7 @@ static unsigned map_fresh(struct fault *fault, unsigned first, unsigned nr, stru
 /* A first touch. Called with the page-table lock held, returns without it; as do_swap_page(). */
 static bool do_anonymous_page(struct fault *fault) {
     struct machine *m = fault->mm->machine;
-    struct fault_window window =
-        fault_stream_window(fault->mm, fault->addr, fresh_chunk(m), m->tune.fault_around_max);
+    struct fault_window window = fault_stream_window(fault->mm, fault->addr, fresh_chunk(m), m->tune.fault_around_max);
     struct fault_run run = alike(fault, fault_clip(fault, window.start, window.end, window.down), pte_is_none);
     struct page *pages[PTRS_PER_TABLE];
     unsigned nr, got, done = 0;
@@ -181,8 +180,7 @@ static bool handle_pte_fault(struct fault *fault) {
     return true;
 }
 
-enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, unsigned *ret_pages,
-                                  unsigned *ret_type) {
+enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, unsigned *ret_pages, unsigned *ret_type) {
     struct fault fault = {.mm = mm, .addr = addr & PAGE_MASK, .index = pte_index(addr)};
 
     /* All areas are private: a page is the writer's own from its first touch on. */

@@ -49,17 +49,17 @@ struct page_table {
  * space; its table comes with the first page and goes with the last.
  */
 struct block {
-    struct lock ptl;              /* (P) the page-table lock of this block */
-    struct page_table *table;     /* (P) NULL: all entries are none */
-    struct mm *mm;                /* (C) */
-    uintptr_t start;              /* (C) address of the first page */
-    uint32_t nr_present;          /* (P) entries with PTE_PRESENT */
-    uint32_t nr_parked;           /* (P) */
-    uint32_t nr_swapped;          /* (P) */
-    uint32_t nr_poisoned;         /* (P) */
-    void *host_private;           /* (P) the platform's */
+    struct lock ptl;                         /* (P) the page-table lock of this block */
+    struct page_table *table;                /* (P) NULL: all entries are none */
+    struct mm *mm;                           /* (C) */
+    uintptr_t start;                         /* (C) address of the first page */
+    uint32_t nr_present;                     /* (P) entries with PTE_PRESENT */
+    uint32_t nr_parked;                      /* (P) */
+    uint32_t nr_swapped;                     /* (P) */
+    uint32_t nr_poisoned;                    /* (P) */
+    void *host_private;                      /* (P) the platform's */
     uint64_t host_bits[PTRS_PER_TABLE / 64]; /* (P) the platform's (runtime: stale copies in the shadow) */
-    struct block *host_next;      /* the platform's (runtime: blocks with stale copies) */
+    struct block *host_next;                 /* the platform's (runtime: blocks with stale copies) */
     uint32_t host_flags;
 };
 
@@ -67,26 +67,26 @@ struct fault_streams; /* fault_stream.c: where sequential faults are expected ne
 struct block_slab;    /* page_table.c: where blocks are kept */
 
 struct mm {
-    struct machine *machine;      /* (C) */
-    uint32_t id;                  /* (C) mapping id, 1.. */
-    uintptr_t start, end;         /* (C) the managed range, BLOCK_SIZE-aligned */
-    struct task *owner;           /* whom the OOM killer takes for it */
-    void *host_private;           /* the platform's */
+    struct machine *machine; /* (C) */
+    uint32_t id;             /* (C) mapping id, 1.. */
+    uintptr_t start, end;    /* (C) the managed range, BLOCK_SIZE-aligned */
+    struct task *owner;      /* whom the OOM killer takes for it */
+    void *host_private;      /* the platform's */
 
-    struct rwlock mmap_lock;      /* (M) areas */
-    struct area_set *areas;       /* (M) */
-    uint64_t committed;           /* (M) pages: writable private memory without VM_NORESERVE */
-    uint64_t total_vm;            /* (M) pages mapped */
+    struct rwlock mmap_lock; /* (M) areas */
+    struct area_set *areas;  /* (M) */
+    uint64_t committed;      /* (M) pages: writable private memory without VM_NORESERVE */
+    uint64_t total_vm;       /* (M) pages mapped */
 
-    struct rwlock rmap_lock;      /* (R) read: entries stay in their block; write: they move, or all of it goes */
-    void *_Atomic *directory;     /* (R) entries appear by compare-and-exchange */
+    struct rwlock rmap_lock;  /* (R) read: entries stay in their block; write: they move, or all of it goes */
+    void *_Atomic *directory; /* (R) entries appear by compare-and-exchange */
     _Atomic long nr_rss, nr_swapped, nr_locked, nr_parked; /* (A) pages */
 
     _Atomic uintptr_t still_start, still_end; /* (A) set under (M): mm_still() */
 
-    struct lock lock;             /* (S) fault streams, storage of blocks */
+    struct lock lock;              /* (S) fault streams, storage of blocks */
     struct fault_streams *streams; /* (S) */
-    struct block_slab *slab;      /* (S) */
+    struct block_slab *slab;       /* (S) */
 };
 
 /* Makes an address space over [start, end). NULL: no memory or all MAX_MMS in use. */
@@ -108,8 +108,7 @@ enum fault_result {
  * the OOM killer. ret_pages: how many pages it made accessible; ret_type: swap area of a FAULT_MAJOR. Either may be
  * NULL.
  */
-enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, unsigned *ret_pages,
-                                  unsigned *ret_type);
+enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, unsigned *ret_pages, unsigned *ret_type);
 
 /*
  * Forgets all pages of [start, end): frames and swap slots go back, the platform drops the bytes. mmap_lock held

@@ -47,7 +47,8 @@ static void table_page_free(struct machine *m, void *table) {
     free_pages(m, table, 0);
 }
 
-/* -- directories. ---------------------------------------------------------------------------------------------------- */
+/* -- directories. ----------------------------------------------------------------------------------------------------
+ */
 
 static unsigned directory_index(const struct mm *mm, uintptr_t addr, unsigned level) {
     uintptr_t number = (addr - mm->start) / BLOCK_SIZE;
@@ -210,7 +211,8 @@ void for_each_block(struct mm *mm, uintptr_t start, uintptr_t end, void (*fn)(st
     }
 }
 
-/* -- address spaces. ------------------------------------------------------------------------------------------------- */
+/* -- address spaces. -------------------------------------------------------------------------------------------------
+ */
 
 static void mm_init(struct mm *mm, struct machine *m, uintptr_t start, uintptr_t end) {
     struct mm_page *page = (struct mm_page *)mm;
@@ -301,7 +303,8 @@ bool block_is_still(const struct block *block, uintptr_t addr) {
            addr < atomic_load_explicit(&block->mm->still_end, memory_order_relaxed);
 }
 
-/* -- entries. -------------------------------------------------------------------------------------------------------- */
+/* -- entries. --------------------------------------------------------------------------------------------------------
+ */
 
 static void count_absent(struct block *block, pte_t pte, int by) {
     if (pte & PTE_SWAP) {

@@ -126,7 +126,8 @@ unsigned long park_pages(struct machine *m, struct page_list *list, struct page_
     return taken;
 }
 
-/* -- MADV_COLD and MADV_PAGEOUT. ------------------------------------------------------------------------------------- */
+/* -- MADV_COLD and MADV_PAGEOUT. -------------------------------------------------------------------------------------
+ */
 
 struct cooling {
     uintptr_t start, end;

@@ -88,8 +88,7 @@ enum unmap_result try_to_unmap(struct machine *m, struct page *page) {
     } else if (block_is_still(walk.block, walk.addr)) {
         result = SWAP_AGAIN;
     } else if (pte_is_parked(pte) && !(pte & PTE_KEEP) && swap_duplicate(m, entry) == MM_OK) {
-        if (!page_test(page, PG_dirty) &&
-            !m->platform->parked_is_clean(m->platform->host, walk.mm, walk.addr, entry))
+        if (!page_test(page, PG_dirty) && !m->platform->parked_is_clean(m->platform->host, walk.mm, walk.addr, entry))
             page_set(page, PG_dirty);
         pte_unmap_page(walk.block, walk.index, pte_of_entry(entry));
         /* Never the last: the swap cache has one. */

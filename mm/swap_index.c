@@ -4,8 +4,8 @@
 #include "mm/page_alloc.h"
 #include "mm/swapfile.h"
 
-#define LEAF_BITS 10u  /* 1024 frame numbers */
-#define NODE_BITS 9u   /* 512 leaves */
+#define LEAF_BITS 10u /* 1024 frame numbers */
+#define NODE_BITS 9u  /* 512 leaves */
 #define AREA_BITS (SWAP_TYPE_SHIFT - LEAF_BITS - NODE_BITS)
 _Static_assert((sizeof(uint32_t) << LEAF_BITS) == PAGE_SIZE, "a leaf takes one page");
 _Static_assert((sizeof(void *) << NODE_BITS) == PAGE_SIZE, "a node takes one page");
@@ -74,7 +74,7 @@ enum mm_status swap_index_insert(struct machine *m, struct swap_index *index, sw
         return MM_BUSY;
     *where = pfn + 1;
     leaf = virt_to_page(m, *leaf_slot(index, entry));
-    if (leaf->private++ == 0)
+    if (leaf->private ++ == 0)
         index->nr_empty_leaves--;
     return MM_OK;
 }

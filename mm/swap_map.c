@@ -3,8 +3,8 @@
 
 #include "mm/page_alloc.h"
 
-#define ARRAY_SLOTS 2048u                  /* of one page of counts */
-#define GROUP_SLOTS 256u                   /* whose number in use is kept, so that a search skips what is full or empty */
+#define ARRAY_SLOTS 2048u /* of one page of counts */
+#define GROUP_SLOTS 256u  /* whose number in use is kept, so that a search skips what is full or empty */
 #define GROUPS (ARRAY_SLOTS / GROUP_SLOTS)
 #define DIRECTORY_ARRAYS 128u
 #define DIRECTORY_SLOTS (ARRAY_SLOTS * DIRECTORY_ARRAYS)
@@ -20,7 +20,8 @@ struct swap_map_directory {
 };
 _Static_assert(sizeof(struct swap_map_directory) <= PAGE_SIZE, "a directory takes one page");
 
-/* Under the swap lock, for a page that is about to leave memory: it must not sleep, and may use what reclaim may use. */
+/* Under the swap lock, for a page that is about to leave memory: it must not sleep, and may use what reclaim may use.
+ */
 #define GFP_SWAP_MAP (__GFP_HIGH | __GFP_NOWARN)
 
 bool swap_map_init(struct machine *m, struct swap_map *map) {

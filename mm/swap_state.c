@@ -207,7 +207,8 @@ bool remove_from_swap_cache(struct machine *m, struct page *page) {
     return unused;
 }
 
-/* -- writing. -------------------------------------------------------------------------------------------------------- */
+/* -- writing. --------------------------------------------------------------------------------------------------------
+ */
 
 static void start_writeback(struct machine *m, struct page *page) {
     page_set(page, PG_writeback);
@@ -256,8 +257,7 @@ enum mm_status swap_writepage(struct machine *m, struct page *page) {
         if (status == MM_SUBMITTED)
             break;
         finish_writeback(m, page);
-        if (status != MM_REJECTED ||
-            !move_to_slot(m, page, get_swap_page_below(m, swp_type(page_swap_entry(page)))))
+        if (status != MM_REJECTED || !move_to_slot(m, page, get_swap_page_below(m, swp_type(page_swap_entry(page)))))
             break;
     }
     if (status == MM_OK || status == MM_SUBMITTED) {

@@ -11,8 +11,8 @@
 struct swap_info {
     unsigned flags; /* enum swap_flags */
     int prio;
-    int next;       /* area of the next lower or equal priority, -1 none */
-    uint32_t max;   /* slots, the never used slot 0 included */
+    int next;     /* area of the next lower or equal priority, -1 none */
+    uint32_t max; /* slots, the never used slot 0 included */
     uint32_t inuse_pages;
     uint32_t lowest_bit, highest_bit; /* no free slot lies outside; lowest > highest: none is free */
     uint32_t cluster_next, cluster_nr;
@@ -190,8 +190,8 @@ bool swap_area_state(struct machine *m, unsigned type, struct swap_area_state *r
     lock_acquire(m->platform, &m->swap_lock);
     area = area_of(m, type);
     if (area)
-        *ret_state = (struct swap_area_state){
-            .pages = area_pages(area), .inuse_pages = area->inuse_pages, .prio = area->prio};
+        *ret_state =
+            (struct swap_area_state){.pages = area_pages(area), .inuse_pages = area->inuse_pages, .prio = area->prio};
     lock_release(m->platform, &m->swap_lock);
     return area;
 }
@@ -208,7 +208,8 @@ bool vm_swap_full(const struct machine *m) {
            __atomic_load_n(&m->total_swap_pages, __ATOMIC_RELAXED);
 }
 
-/* -- slots. ---------------------------------------------------------------------------------------------------------- */
+/* -- slots. ----------------------------------------------------------------------------------------------------------
+ */
 
 /* The next slot to give out, by the cluster rule of section 12.1; 0: none is free. */
 static uint32_t scan_swap_map(struct swap_info *area) {

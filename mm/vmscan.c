@@ -35,7 +35,8 @@ static unsigned long take_reclaimed_slab(struct machine *m) {
     return pages;
 }
 
-/* -- the active list. ------------------------------------------------------------------------------------------------ */
+/* -- the active list. ------------------------------------------------------------------------------------------------
+ */
 
 unsigned long swap_tendency(const struct zone *zone, int priority, unsigned swappiness) {
     const struct machine *m = zone->machine;
@@ -112,7 +113,8 @@ static void shrink_active_list(unsigned long nr, struct zone *zone, const struct
     count_vm_events(m, PGDEACTIVATE, deactivated);
 }
 
-/* -- the inactive list. ---------------------------------------------------------------------------------------------- */
+/* -- the inactive list. ----------------------------------------------------------------------------------------------
+ */
 
 /* Pages that were not freed come round again, so that a second look counts them anew. */
 static void clear_active(struct machine *m, const struct page_list *list) {
@@ -155,7 +157,8 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
     return freed;
 }
 
-/* -- one zone. ------------------------------------------------------------------------------------------------------- */
+/* -- one zone. -------------------------------------------------------------------------------------------------------
+ */
 
 /* Adds a list's share to its debt; the debt, once it is worth a scan. */
 static unsigned long scan_count(_Atomic unsigned long *debt, unsigned long size, int priority, unsigned cluster) {
@@ -176,10 +179,10 @@ static bool want_inactive(const struct zone *zone) {
 }
 
 unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *sc) {
-    unsigned long nr_active = scan_count(&zone->nr_scan_active, zone_page_state(zone, NR_ACTIVE), priority,
-                                         sc->swap_cluster_max);
-    unsigned long nr_inactive = scan_count(&zone->nr_scan_inactive, zone_page_state(zone, NR_INACTIVE), priority,
-                                           sc->swap_cluster_max);
+    unsigned long nr_active =
+        scan_count(&zone->nr_scan_active, zone_page_state(zone, NR_ACTIVE), priority, sc->swap_cluster_max);
+    unsigned long nr_inactive =
+        scan_count(&zone->nr_scan_inactive, zone_page_state(zone, NR_INACTIVE), priority, sc->swap_cluster_max);
     unsigned long freed = 0;
 
     while (nr_active || nr_inactive) {
@@ -200,7 +203,8 @@ unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *
     return freed;
 }
 
-/* -- direct reclaim. ------------------------------------------------------------------------------------------------- */
+/* -- direct reclaim. -------------------------------------------------------------------------------------------------
+ */
 
 void note_zone_priority(struct zone *zone, int priority) {
     int seen = atomic_load_explicit(&zone->prev_priority, memory_order_relaxed);

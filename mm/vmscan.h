@@ -16,7 +16,7 @@ struct scan_control {
     unsigned long nr_scanned;
     gfp_t gfp_mask;
     bool may_writepage;
-    bool may_swap;           /* false: mapped pages are skipped */
+    bool may_swap; /* false: mapped pages are skipped */
     bool all_unreclaimable;
     unsigned swap_cluster_max;
     unsigned swappiness;

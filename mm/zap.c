@@ -92,7 +92,8 @@ void zap_page_range(struct mm *mm, uintptr_t start, uintptr_t end) {
     for_each_block(mm, start, end, zap_block, &range);
 }
 
-/* -- mremap. --------------------------------------------------------------------------------------------------------- */
+/* -- mremap. ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Moves up to nr entries of one block to one block. Both exist, the target with a table. rmap_lock held for writing. */
 static void move_entries(struct block *from, unsigned from_index, struct block *to, unsigned to_index, unsigned nr) {
@@ -241,7 +242,8 @@ void unpark_range(struct mm *mm, uintptr_t start, uintptr_t end) {
     for_each_block(mm, start, end, unpark_block, &range);
 }
 
-/* -- mincore. -------------------------------------------------------------------------------------------------------- */
+/* -- mincore. --------------------------------------------------------------------------------------------------------
+ */
 
 static void mincore_block(struct block *block, void *arg) {
     const struct range *range = arg;

@@ -35,9 +35,8 @@ static void forget(struct sim_device *device, uint32_t slot) {
 const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry) {
     struct sim_device *device = device_of(sim, entry);
 
-    return device->config.detects_clean && device->stored[swp_offset(entry)]
-               ? slot_bytes(device, swp_offset(entry))
-               : NULL;
+    return device->config.detects_clean && device->stored[swp_offset(entry)] ? slot_bytes(device, swp_offset(entry))
+                                                                             : NULL;
 }
 
 static struct sim_write *free_write(struct sim_device *device) {
@@ -66,8 +65,8 @@ static enum mm_status submit(struct sim *sim, struct sim_device *device, uint32_
     /* Half of the latency is the device's own, half is chance: writes overtake each other. */
     *write = (struct sim_write){
         .used = true,
-        .due = sim->clock + device->config.latency_ns / 2 +
-               sim_random(sim, (uint32_t)(device->config.latency_ns / 2 + 1)),
+        .due =
+            sim->clock + device->config.latency_ns / 2 + sim_random(sim, (uint32_t)(device->config.latency_ns / 2 + 1)),
         .slot = slot,
         .page = page,
         .status = status,
@@ -102,8 +101,7 @@ void sim_io_task(struct sim *sim, void *arg) {
     }
 }
 
-static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm,
-                                      uintptr_t addr) {
+static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr) {
     struct sim *sim = host;
     struct sim_device *device = device_of(sim, entry);
     uint32_t slot = swp_offset(entry), n = mm ? sim_page_number(sim, addr) : 0;
@@ -114,8 +112,8 @@ static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page
     SIM_ASSERT(sim, page_test(page, PG_locked) && page_test(page, PG_swapcache));
     SIM_ASSERT(sim, swap_count(sim->machine, entry) != 0);
     /* The page is parked, unless it has been zapped since or is just being. */
-    SIM_ASSERT(sim, !mm || sim->mmu[n].parked || atomic_load(&page->owner) == 0 ||
-                        lock_is_held(&find_block(mm, addr)->ptl));
+    SIM_ASSERT(sim,
+               !mm || sim->mmu[n].parked || atomic_load(&page->owner) == 0 || lock_is_held(&find_block(mm, addr)->ptl));
     if (sim_chance(sim, device->config.reject_permille)) {
         sim->counts.rejected++;
         return MM_REJECTED;

@@ -19,12 +19,12 @@ struct sim_task {
     void (*fn)(struct sim *sim, void *arg);
     void *arg;
     bool used, background;
-    uint64_t wake_at;           /* 0: does not sleep */
-    _Atomic uint32_t *word;     /* waits until it is no longer `seen` */
+    uint64_t wake_at;       /* 0: does not sleep */
+    _Atomic uint32_t *word; /* waits until it is no longer `seen` */
     uint32_t seen;
-    bool wakes_on_io;           /* or earlier, when a write completes */
+    bool wakes_on_io; /* or earlier, when a write completes */
     bool waits_for_flag;
-    bool *flag;                 /* waits until it is true */
+    bool *flag; /* waits until it is true */
     uint32_t ranks[SIM_RANKS_HELD];
     unsigned nr_ranks;
 };
@@ -51,8 +51,8 @@ struct sim_write {
 struct sim_device {
     struct sim_device_config config;
     unsigned type;
-    uint8_t *bytes;  /* [nr_slots] pages */
-    bool *stored;    /* [nr_slots] */
+    uint8_t *bytes; /* [nr_slots] pages */
+    bool *stored;   /* [nr_slots] */
     uint32_t nr_stored;
     struct sim_write writes[SIM_WRITES];
 };

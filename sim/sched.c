@@ -76,7 +76,8 @@ void sim_sleep(struct sim *sim, uint64_t ns) {
     sim->current->wake_at = 0;
 }
 
-/* -- tasks. ---------------------------------------------------------------------------------------------------------- */
+/* -- tasks. ----------------------------------------------------------------------------------------------------------
+ */
 
 static void task_main(unsigned high, unsigned low) {
     struct sim *sim = (struct sim *)((uintptr_t)high << 32 | low);
@@ -187,7 +188,8 @@ void sim_settle(struct sim *sim) {
         sim_sleep(sim, 1000);
 }
 
-/* -- the platform's calls. ------------------------------------------------------------------------------------------- */
+/* -- the platform's calls. -------------------------------------------------------------------------------------------
+ */
 
 static uint64_t call_now_ns(void *host) {
     return ((struct sim *)host)->clock;

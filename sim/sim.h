@@ -22,20 +22,20 @@
 #define SIM_TASKS 16
 
 struct sim_device_config {
-    uint32_t nr_slots;       /* 0: no such device */
+    uint32_t nr_slots; /* 0: no such device */
     int prio;
-    unsigned flags;          /* enum swap_flags */
-    bool async;              /* writes are submitted and complete later */
-    bool detects_clean;      /* parked_is_clean compares; else it always says no */
-    uint64_t latency_ns;     /* of a read, and of an asynchronous write */
-    uint32_t pages_most;     /* swap_has_room() until so many are stored; 0: no such limit */
+    unsigned flags;      /* enum swap_flags */
+    bool async;          /* writes are submitted and complete later */
+    bool detects_clean;  /* parked_is_clean compares; else it always says no */
+    uint64_t latency_ns; /* of a read, and of an asynchronous write */
+    uint32_t pages_most; /* swap_has_room() until so many are stored; 0: no such limit */
     unsigned reject_permille, write_error_permille, read_error_permille;
 };
 
 struct sim_config {
     uint64_t seed;
     uint32_t ram_pages;
-    uint32_t region_pages;   /* managed range, rounded up to 2 MiB */
+    uint32_t region_pages; /* managed range, rounded up to 2 MiB */
     unsigned nr_cpus;
     unsigned switch_permille; /* chance of a change of tasks at each lock; 0: only where a task waits */
     unsigned pin_permille;    /* chance that a page cannot be parked */

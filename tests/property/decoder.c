@@ -9,9 +9,9 @@
 
 /* How often each kind comes up, of 64. */
 static const uint8_t weights[OP_KINDS] = {
-    [OP_WRITE] = 14, [OP_READ] = 14, [OP_FILL] = 6, [OP_SCAN] = 6,   [OP_COOL] = 4,    [OP_PAGEOUT] = 4, [OP_DISCARD] = 3,
-    [OP_MAP] = 2,    [OP_UNMAP] = 2, [OP_LOCK] = 2, [OP_UNLOCK] = 2, [OP_HOLD] = 1,    [OP_RELEASE] = 1, [OP_MOVE] = 2,
-    [OP_SLEEP] = 1,
+    [OP_WRITE] = 14,  [OP_READ] = 14,   [OP_FILL] = 6,    [OP_SCAN] = 6,  [OP_COOL] = 4,
+    [OP_PAGEOUT] = 4, [OP_DISCARD] = 3, [OP_MAP] = 2,     [OP_UNMAP] = 2, [OP_LOCK] = 2,
+    [OP_UNLOCK] = 2,  [OP_HOLD] = 1,    [OP_RELEASE] = 1, [OP_MOVE] = 2,  [OP_SLEEP] = 1,
 };
 
 static uint64_t take(struct input *input, unsigned bytes) {

@@ -13,8 +13,22 @@
 #include "sim/sim.h"
 
 enum op_kind {
-    OP_WRITE, OP_READ, OP_FILL, OP_SCAN, OP_COOL, OP_PAGEOUT, OP_DISCARD, OP_MAP, OP_UNMAP, OP_LOCK, OP_UNLOCK,
-    OP_HOLD, OP_RELEASE, OP_MOVE, OP_SLEEP, OP_KINDS
+    OP_WRITE,
+    OP_READ,
+    OP_FILL,
+    OP_SCAN,
+    OP_COOL,
+    OP_PAGEOUT,
+    OP_DISCARD,
+    OP_MAP,
+    OP_UNMAP,
+    OP_LOCK,
+    OP_UNLOCK,
+    OP_HOLD,
+    OP_RELEASE,
+    OP_MOVE,
+    OP_SLEEP,
+    OP_KINDS
 };
 
 struct op {

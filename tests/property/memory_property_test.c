@@ -101,10 +101,10 @@ static void one_synchronous_device_keeps_every_byte(void **state) {
 static struct sim_config two_tiers(uint64_t seed) {
     struct sim_config config = small_machine(seed);
 
-    config.devices[0] = (struct sim_device_config){.nr_slots = 2048, .prio = 10, .flags = 4 /* SWP_EXCLUSIVE */,
-                                                   .pages_most = 600, .reject_permille = 300};
-    config.devices[1] = (struct sim_device_config){.nr_slots = 4096, .prio = 1, .async = true, .latency_ns = 200000,
-                                                   .detects_clean = true};
+    config.devices[0] = (struct sim_device_config){
+        .nr_slots = 2048, .prio = 10, .flags = 4 /* SWP_EXCLUSIVE */, .pages_most = 600, .reject_permille = 300};
+    config.devices[1] = (struct sim_device_config){
+        .nr_slots = 4096, .prio = 1, .async = true, .latency_ns = 200000, .detects_clean = true};
     config.pin_permille = 20;
     config.short_permille = 50;
     return config;

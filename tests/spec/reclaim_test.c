@@ -51,8 +51,8 @@ static void add_held_pages(struct sim *sim, unsigned nr) {
 /* Takes free frames until the zone fails pages_high. */
 static void fill_zone(struct sim *sim, struct zone *zone) {
     while (zone_page_state(zone, NR_FREE_PAGES) > zone->pages_high)
-        assert_non_null(get_page_from_freelist(sim_machine(sim), GFP_KERNEL, 0, gfp_zonelist(sim_machine(sim), GFP_KERNEL),
-                                               ALLOC_WMARK_MIN));
+        assert_non_null(get_page_from_freelist(sim_machine(sim), GFP_KERNEL, 0,
+                                               gfp_zonelist(sim_machine(sim), GFP_KERNEL), ALLOC_WMARK_MIN));
 }
 
 static unsigned long event(struct sim *sim, unsigned item) {
