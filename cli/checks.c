@@ -17,8 +17,8 @@
 
 #define DISK_LITTLE_BYTES ((uint64_t)1 << 30)
 
-static void __attribute__((format(printf, 3, 4))) say(struct check *check, enum check_verdict verdict,
-                                                      const char *format, ...) {
+static void __attribute__((format(printf, 3, 4)))
+say(struct check *check, enum check_verdict verdict, const char *format, ...) {
     va_list args;
 
     check->verdict = verdict;
@@ -64,7 +64,7 @@ static void check_userfaultfd(struct check *check) {
         mend(check, "type: sudo chmod a+rw /dev/userfaultfd");
     else if (access.device_error == 0 || geteuid() == 0)
         mend(check, "a container or sandbox filters it; start that with --device /dev/userfaultfd and a seccomp "
-             "profile that allows userfaultfd, such as docker run --security-opt seccomp=unconfined");
+                    "profile that allows userfaultfd, such as docker run --security-opt seccomp=unconfined");
     else if (access.device_exists)
         mend(check, "type: sudo chmod a+rw /dev/userfaultfd, or allow the device in this container");
     else
@@ -204,9 +204,9 @@ static void check_disk(struct check *check) {
 }
 
 check_fn *const checks[] = {
-    check_kernel,     check_userfaultfd,   check_move, check_poison,  check_fork_event, check_io_uring,
-    check_overcommit, check_address_space, check_data, check_library, check_allocator,  check_ram,
-    check_disk,
+    check_kernel,    check_userfaultfd, check_move,          check_poison, check_fork_event,
+    check_io_uring,  check_overcommit,  check_address_space, check_data,   check_library,
+    check_allocator, check_ram,         check_disk,
 };
 const size_t nr_checks = sizeof checks / sizeof checks[0];
 

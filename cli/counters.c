@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/counters.h"
 
-#define GAUGE(field, help) {#field, help, offsetof(struct weir_process_stats, field), true}
-#define COUNT(field, help) {#field, help, offsetof(struct weir_process_stats, field), false}
+#define GAUGE(field, help)                                                                                             \
+    { #field, help, offsetof(struct weir_process_stats, field), true }
+#define COUNT(field, help)                                                                                             \
+    { #field, help, offsetof(struct weir_process_stats, field), false }
 
 const struct counter counters[] = {
     GAUGE(ram_pages, "The budget."),

@@ -14,8 +14,8 @@
 struct counter {
     const char *name; /* as in weir/stats.h; the unit comes last */
     const char *help;
-    size_t offset;    /* of an _Atomic uint64_t in struct weir_process_stats */
-    bool gauge;       /* moves both ways */
+    size_t offset; /* of an _Atomic uint64_t in struct weir_process_stats */
+    bool gauge;    /* moves both ways */
 };
 
 extern const struct counter counters[];

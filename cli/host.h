@@ -20,11 +20,11 @@ int host_overcommit(void);
 bool host_is_limited(int resource, uint64_t *ret_bytes);
 
 struct uffd_access {
-    int error;             /* 0, or the errno with which userfaultfd was refused */
-    bool device_exists;    /* /dev/userfaultfd */
-    int device_error;      /* 0 if it could be opened */
-    uint64_t features;     /* that the kernel has */
-    bool complete;         /* those that weir cannot do without are granted */
+    int error;                     /* 0, or the errno with which userfaultfd was refused */
+    bool device_exists;            /* /dev/userfaultfd */
+    int device_error;              /* 0 if it could be opened */
+    uint64_t features;             /* that the kernel has */
+    bool complete;                 /* those that weir cannot do without are granted */
     bool move, poison, fork_event; /* granted to this process */
 };
 

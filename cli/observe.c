@@ -21,7 +21,7 @@
 #define DRAW_TERMINAL_NS (NS_PER_S / 2)
 #define DRAW_LINES_NS (2 * NS_PER_S)
 #define OUTSIDE_WARN_BYTES ((uint64_t)64 << 20)
-#define MIB(pages) ((double)(pages) * 4096 / (1 << 20))
+#define MIB(pages) ((double)(pages)*4096 / (1 << 20))
 
 uint64_t monotonic_ns(void) {
     struct timespec now;
@@ -96,8 +96,8 @@ static void sample_outside(struct observer *o) {
         o->outside_warned = true;
         clear_line(o);
         complain("%.16s (process %u) has %s of anonymous memory that weir does not manage, mapped by raw system calls; "
-                 "--ram does not bound that part", record->comm, record->pid,
-                 size_text(record->outside_bytes, size));
+                 "--ram does not bound that part",
+                 record->comm, record->pid, size_text(record->outside_bytes, size));
     }
 }
 
@@ -131,12 +131,11 @@ static void draw_progress(struct observer *o, uint64_t now_ns) {
         return;
     for (unsigned kind = 0; kind < WEIR_FAULT_KINDS; kind++)
         faults += record->fault[kind].count;
-    len = snprintf(line, sizeof line,
-                   "%4.0f s  RAM %.0f/%.0f MiB  program %.0f  pool %.0f holds %.0f  file %.0f  %.0f faults/s",
-                   (double)(now_ns - o->start_ns) / NS_PER_S, MIB(record->ram_pages - record->free_pages),
-                   MIB(record->ram_pages), MIB(record->resident_pages), MIB(record->pool_pages),
-                   MIB(record->pool_stored_pages), MIB(record->file_pages),
-                   seconds > 0 ? (double)(faults - o->draw_faults) / seconds : 0);
+    len = snprintf(
+        line, sizeof line, "%4.0f s  RAM %.0f/%.0f MiB  program %.0f  pool %.0f holds %.0f  file %.0f  %.0f faults/s",
+        (double)(now_ns - o->start_ns) / NS_PER_S, MIB(record->ram_pages - record->free_pages), MIB(record->ram_pages),
+        MIB(record->resident_pages), MIB(record->pool_pages), MIB(record->pool_stored_pages), MIB(record->file_pages),
+        seconds > 0 ? (double)(faults - o->draw_faults) / seconds : 0);
     o->draw_ns = now_ns;
     o->draw_faults = faults;
     if (!o->terminal) {

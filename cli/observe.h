@@ -16,10 +16,10 @@ struct observer {
     struct weir_stats_file *file;
     pid_t program;
     bool verbose, progress;
-    bool terminal;            /* standard error is one: the progress line is redrawn in place */
+    bool terminal; /* standard error is one: the progress line is redrawn in place */
     bool line_drawn;
     bool outside_warned;
-    unsigned announced;       /* records that have been spoken of */
+    unsigned announced; /* records that have been spoken of */
     uint64_t start_ns;
     uint64_t sample_due_ns, sample_interval_ns;
     uint64_t draw_due_ns, draw_ns, draw_faults;

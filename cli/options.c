@@ -33,15 +33,21 @@ enum option_key {
 };
 
 static const struct argp_option option_table[] = {
-    {"ram", KEY_RAM, "SIZE", 0, "RAM that the program may use: bytes, or with K, M, G, or a percentage of the machine's "
-     "RAM (default: half of what is free)", 0},
+    {"ram", KEY_RAM, "SIZE", 0,
+     "RAM that the program may use: bytes, or with K, M, G, or a percentage of the machine's "
+     "RAM (default: half of what is free)",
+     0},
     {"swap", KEY_SWAP, "DIR", 0, "directory for swap files, or none (default: $TMPDIR, /tmp or /var/tmp)", 0},
-    {"swap-size", KEY_SWAP_SIZE, "SIZE", 0, "how large the swap file may grow (default: half of the free disk, at most "
-     "64G)", 0},
+    {"swap-size", KEY_SWAP_SIZE, "SIZE", 0,
+     "how large the swap file may grow (default: half of the free disk, at most "
+     "64G)",
+     0},
     {"zpool", KEY_ZPOOL, "PERCENT", 0, "share of the RAM that compressed pages may take, 0 to 80 (default: 40)", 0},
     {"swappiness", KEY_SWAPPINESS, "N", 0, "0 to 100: how readily mapped pages are reclaimed (default: 60)", 0},
-    {"oom", KEY_OOM, "kill|fail", 0, "when memory and swap are used up, kill the program; or fail its requests for "
-     "more than there is (default: kill)", 0},
+    {"oom", KEY_OOM, "kill|fail", 0,
+     "when memory and swap are used up, kill the program; or fail its requests for "
+     "more than there is (default: kill)",
+     0},
     {"report", KEY_REPORT, NULL, 0, "print a table of what happened at the end", 0},
     {"stats", KEY_STATS, "FILE", 0, "write the same as JSON to FILE at the end", 0},
     {"progress", KEY_PROGRESS, NULL, 0, "show a line of figures while the program runs", 0},
@@ -97,9 +103,10 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "-- COMMAND [ARGUMENT...]",
-    .doc = "Run COMMAND in a budget of RAM; what does not fit is compressed, then written to a swap file.\v"
-           "Standard input and output, signals and the exit status are the command's. Status 125: weir failed; 126: the "
-           "command cannot be run under weir; 127: it was not found; 2: wrong usage.",
+    .doc =
+        "Run COMMAND in a budget of RAM; what does not fit is compressed, then written to a swap file.\v"
+        "Standard input and output, signals and the exit status are the command's. Status 125: weir failed; 126: the "
+        "command cannot be run under weir; 127: it was not found; 2: wrong usage.",
 };
 
 int options_parse(int argc, char **argv, struct run_options *ret_options) {
@@ -133,7 +140,8 @@ static int resolve_ram(const char *text, uint64_t *ret_bytes) {
     if (!text) {
         bytes = host_ram_available_bytes() / 2;
         if (bytes < WEIR_RAM_MIN_BYTES)
-            return refuse(EXIT_WEIR_FAILED, "only %s of RAM are free, and weir takes half of that and needs %s; end "
+            return refuse(EXIT_WEIR_FAILED,
+                          "only %s of RAM are free, and weir takes half of that and needs %s; end "
                           "some programs, or give --ram",
                           size_text(bytes * 2, a), size_text(WEIR_RAM_MIN_BYTES, b));
     } else {
@@ -166,7 +174,8 @@ static int resolve_swap(const struct run_options *options, struct weir_config *c
         if (status != 0)
             return status;
     } else if (swapdir_choose(config->swap_dir, sizeof config->swap_dir) != 0) {
-        return refuse(EXIT_USAGE, "no directory on a disk was found for swap in TMPDIR, /tmp or /var/tmp; name one with "
+        return refuse(EXIT_USAGE,
+                      "no directory on a disk was found for swap in TMPDIR, /tmp or /var/tmp; name one with "
                       "--swap DIRECTORY, or do without with --swap none");
     }
     if (options->swap_size) {
@@ -175,8 +184,8 @@ static int resolve_swap(const struct run_options *options, struct weir_config *c
         if (error != SIZE_OK)
             return refuse(EXIT_USAGE, "--swap-size '%s' %s", options->swap_size, size_error_text(error));
         if (bytes > SWAP_MAX_BYTES)
-            return refuse(EXIT_USAGE, "--swap-size '%s' is too much; a swap file has at most %lluG",
-                          options->swap_size, (unsigned long long)SWAP_MAX_BYTES >> 30);
+            return refuse(EXIT_USAGE, "--swap-size '%s' is too much; a swap file has at most %lluG", options->swap_size,
+                          (unsigned long long)SWAP_MAX_BYTES >> 30);
     } else {
         bytes = swapdir_free_bytes(config->swap_dir) / 2;
         if (bytes > SWAP_DEFAULT_MAX_BYTES)
@@ -207,8 +216,8 @@ int options_resolve(const struct run_options *options, struct weir_config *ret_c
         return refuse(EXIT_USAGE, "--oom '%s' is unknown; it is kill or fail", options->oom);
     status = parse_number("--zpool", options->zpool, ZPOOL_DEFAULT, ZPOOL_MAX, &config.zpool_percent);
     if (status == 0)
-        status = parse_number("--swappiness", options->swappiness, SWAPPINESS_DEFAULT, SWAPPINESS_MAX,
-                              &config.swappiness);
+        status =
+            parse_number("--swappiness", options->swappiness, SWAPPINESS_DEFAULT, SWAPPINESS_MAX, &config.swappiness);
     if (status == 0)
         status = resolve_ram(options->ram, &config.ram_bytes);
     if (status == 0)

@@ -103,14 +103,20 @@ static int check_privileges(const char *command, int fd) {
     if (fstat(fd, &st) < 0)
         return refuse(EXIT_NOT_RUNNABLE, "'%s' cannot be looked at: %s", command, strerror(errno));
     if (st.st_mode & S_ISUID)
-        return refuse(EXIT_NOT_RUNNABLE, "'%s' is a set-user-id program, which no library can be preloaded into; "
-                      "run weir as that user instead", command);
+        return refuse(EXIT_NOT_RUNNABLE,
+                      "'%s' is a set-user-id program, which no library can be preloaded into; "
+                      "run weir as that user instead",
+                      command);
     if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP))
-        return refuse(EXIT_NOT_RUNNABLE, "'%s' is a set-group-id program, which no library can be preloaded into; "
-                      "run weir as that group instead", command);
+        return refuse(EXIT_NOT_RUNNABLE,
+                      "'%s' is a set-group-id program, which no library can be preloaded into; "
+                      "run weir as that group instead",
+                      command);
     if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-        return refuse(EXIT_NOT_RUNNABLE, "'%s' has file capabilities, so no library can be preloaded into it; "
-                      "run weir as root instead", command);
+        return refuse(EXIT_NOT_RUNNABLE,
+                      "'%s' has file capabilities, so no library can be preloaded into it; "
+                      "run weir as root instead",
+                      command);
     return 0;
 }
 
@@ -126,8 +132,10 @@ static int check_interpreter(const char *command, int fd, const Elf64_Phdr *inte
     base = strrchr(path, '/');
     base = base ? base + 1 : path;
     if (strncmp(base, "ld-musl", strlen("ld-musl")) == 0)
-        return refuse(EXIT_NOT_RUNNABLE, "'%s' is linked against musl; weir's library needs a program of the GNU "
-                      "C library", command);
+        return refuse(EXIT_NOT_RUNNABLE,
+                      "'%s' is linked against musl; weir's library needs a program of the GNU "
+                      "C library",
+                      command);
     if (access(path, F_OK) < 0)
         return refuse(EXIT_NOT_RUNNABLE, "'%s' needs the loader '%s', which does not exist", command, path);
     return 0;
@@ -153,8 +161,10 @@ static int check_elf(const char *command, int fd) {
         if (segment.p_type == PT_INTERP)
             return check_interpreter(command, fd, &segment);
     }
-    return refuse(EXIT_NOT_RUNNABLE, "'%s' is statically linked, so no library can be preloaded into it; "
-                  "a dynamically linked build of it would work", command);
+    return refuse(EXIT_NOT_RUNNABLE,
+                  "'%s' is statically linked, so no library can be preloaded into it; "
+                  "a dynamically linked build of it would work",
+                  command);
 }
 
 /* The interpreter in "#! /path argument", or NULL if the line names none. */

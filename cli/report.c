@@ -40,8 +40,9 @@ static void print_end(FILE *out, const struct weir_process_stats *record, const 
     else
         fprintf(out, "was ended by signal %d (%s)", WTERMSIG(end->wait_status), strsignal(WTERMSIG(end->wait_status)));
     fprintf(out, " after %.1f s%s\n", end->seconds,
-            record && record->end == WEIR_END_OOM ? ": out of memory"
-            : record && record->end == WEIR_END_FAILED ? ": weir could not go on" : "");
+            record && record->end == WEIR_END_OOM      ? ": out of memory"
+            : record && record->end == WEIR_END_FAILED ? ": weir could not go on"
+                                                       : "");
 }
 
 static void print_memory(FILE *out, const struct weir_process_stats *r) {

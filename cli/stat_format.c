@@ -73,8 +73,10 @@ static int print_vmstat(struct statsfile *s, struct weir_process_stats *r, struc
     seconds = (double)(now_ns - state->at_ns) / (double)NS_PER_S;
     state->at_ns = now_ns;
     if (state->lines++ % LINES_PER_HEADING == 0)
-        printf("-----------RAM, MiB----------- --swap, MiB- ---pages/s--- ---------faults/s---------- -reclaim/s-- --%%--\n"
-               "  free program parked  pool   pool  file     so     si  fresh   soft   pool   file kswapd direct stall\n");
+        printf(
+            "-----------RAM, MiB----------- --swap, MiB- ---pages/s--- ---------faults/s---------- -reclaim/s-- "
+            "--%%--\n"
+            "  free program parked  pool   pool  file     so     si  fresh   soft   pool   file kswapd direct stall\n");
     printf("%6lu %7lu %6lu %5lu %6lu %5lu", mib(r->free_pages), mib(r->resident_pages), mib(r->parked_pages),
            mib(r->pool_pages), mib(r->pool_stored_pages), mib(r->file_pages));
     printf(" %6lu %6lu", rate(r->swapped_out_pages, &state->swapped_out, seconds),

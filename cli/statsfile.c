@@ -48,7 +48,7 @@ int statsfile_create(const char *config, struct statsfile *ret) {
 
 static bool is_valid(const struct statsfile *s) {
     return s->file->magic == WEIR_STATS_MAGIC && s->file->version == WEIR_STATS_VERSION &&
-        s->file->record_bytes == sizeof s->file->process[0];
+           s->file->record_bytes == sizeof s->file->process[0];
 }
 
 static int open_at(const char *path, struct statsfile *ret) {

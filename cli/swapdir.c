@@ -46,11 +46,13 @@ int swapdir_check(const char *path, char *ret_dir, size_t size) {
         return refuse(EXIT_USAGE, "--swap wants a directory, or none");
     if (stat(path, &st) < 0)
         return errno == ENOENT
-            ? refuse(EXIT_USAGE, "the swap directory '%s' does not exist; make it first, or give another", path)
-            : refuse(EXIT_USAGE, "the swap directory '%s' cannot be used: %s", path, strerror(errno));
+                   ? refuse(EXIT_USAGE, "the swap directory '%s' does not exist; make it first, or give another", path)
+                   : refuse(EXIT_USAGE, "the swap directory '%s' cannot be used: %s", path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return refuse(EXIT_USAGE, "'%s' is not a directory and was left as it is; --swap wants a directory, in which "
-                      "weir makes a file of its own", path);
+        return refuse(EXIT_USAGE,
+                      "'%s' is not a directory and was left as it is; --swap wants a directory, in which "
+                      "weir makes a file of its own",
+                      path);
     if (!realpath(path, dir))
         return refuse(EXIT_USAGE, "the swap directory '%s' cannot be used: %s", path, strerror(errno));
     if (strlen(dir) >= size)
@@ -59,8 +61,10 @@ int swapdir_check(const char *path, char *ret_dir, size_t size) {
     error = try_file(dir);
     /* A full disk may have room later; what cannot be written stays in memory until then. */
     if (error != 0 && error != ENOSPC)
-        return refuse(EXIT_USAGE, "no file can be made in the swap directory '%s': %s; give a directory that you may "
-                      "write to, or --swap none", path, strerror(error));
+        return refuse(EXIT_USAGE,
+                      "no file can be made in the swap directory '%s': %s; give a directory that you may "
+                      "write to, or --swap none",
+                      path, strerror(error));
     strcpy(ret_dir, dir);
     return 0;
 }

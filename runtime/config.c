@@ -8,12 +8,12 @@
 #define DIR_KEY "dir="
 
 size_t config_encode(const struct weir_config *config, char *buf, size_t size) {
-    int len = snprintf(buf, size,
-                       "ram=%llu,swap=%llu,zpool=%u,swappiness=%u,oom_fail=%u,verbose=%u,no_move=%u,no_fork_event=%u,"
-                       DIR_KEY "%s",
-                       (unsigned long long)config->ram_bytes, (unsigned long long)config->swap_bytes,
-                       config->zpool_percent, config->swappiness, config->oom_fail, config->verbose, config->no_move,
-                       config->no_fork_event, config->swap_dir);
+    int len = snprintf(
+        buf, size,
+        "ram=%llu,swap=%llu,zpool=%u,swappiness=%u,oom_fail=%u,verbose=%u,no_move=%u,no_fork_event=%u," DIR_KEY "%s",
+        (unsigned long long)config->ram_bytes, (unsigned long long)config->swap_bytes, config->zpool_percent,
+        config->swappiness, config->oom_fail, config->verbose, config->no_move, config->no_fork_event,
+        config->swap_dir);
 
     return (size_t)len;
 }

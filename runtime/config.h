@@ -16,14 +16,14 @@
 #define WEIR_RAM_MIN_BYTES ((uint64_t)16 << 20) /* the least budget that works */
 
 struct weir_config {
-    uint64_t ram_bytes;       /* a multiple of 4096, >= WEIR_RAM_MIN_BYTES */
-    uint64_t swap_bytes;      /* 0: no swap file */
-    unsigned zpool_percent;   /* 0..80: share of RAM the compressed pool may take; 0: no pool */
-    unsigned swappiness;      /* 0..100 */
-    bool oom_fail;            /* refuse memory that could not be backed, instead of killing later */
+    uint64_t ram_bytes;     /* a multiple of 4096, >= WEIR_RAM_MIN_BYTES */
+    uint64_t swap_bytes;    /* 0: no swap file */
+    unsigned zpool_percent; /* 0..80: share of RAM the compressed pool may take; 0: no pool */
+    unsigned swappiness;    /* 0..100 */
+    bool oom_fail;          /* refuse memory that could not be backed, instead of killing later */
     bool verbose;
-    bool no_move;             /* do without UFFDIO_MOVE even where the kernel has it (tests) */
-    bool no_fork_event;       /* do without UFFD_FEATURE_EVENT_FORK (tests; no CAP_SYS_PTRACE) */
+    bool no_move;                     /* do without UFFDIO_MOVE even where the kernel has it (tests) */
+    bool no_fork_event;               /* do without UFFD_FEATURE_EVENT_FORK (tests; no CAP_SYS_PTRACE) */
     char swap_dir[WEIR_SWAP_DIR_MAX]; /* absolute; "" with swap_bytes 0 */
 };
 

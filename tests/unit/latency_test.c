@@ -30,8 +30,8 @@ static void a_quantile_lies_in_the_bucket_that_holds_it(void **state) {
 
     (void)state;
     memset(&latency, 0, sizeof latency);
-    latency.buckets[8] = 98;  /* 256..320 ns */
-    latency.buckets[40] = 2;  /* 65..82 us */
+    latency.buckets[8] = 98; /* 256..320 ns */
+    latency.buckets[40] = 2; /* 65..82 us */
     latency.max_ns = 70000;
     assert_in_range(latency_quantile_ns(&latency, 0.5), 256, 320);
     assert_in_range(latency_quantile_ns(&latency, 0.98), 256, 320);
