@@ -53,6 +53,7 @@ struct tunables {
     unsigned inactive_percent;   /* deactivate only while the inactive list is under this share of both lists */
     unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
     unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
+    unsigned read_around_max;    /* pages read along with one from a device, 2..64, a power of two; 0: none */
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 
@@ -90,6 +91,7 @@ struct machine {
     bool mobility_grouping;             /* (C) false: all requests are UNMOVABLE */
     unsigned zone_types;                /* (C) bit per zone type that exists on some node */
     _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
+    _Atomic uint32_t around_window, around_hits, around_seen; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;    /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
 

@@ -6,6 +6,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
+#include "mm/read_around.h"
 
 /* A first touch gets neighbours only while this many times as many frames are free, beyond pages_high. */
 #define PLENTY 8u
@@ -144,6 +145,7 @@ static void do_parked_page(struct fault *fault) {
         return;
     if ((fault->area->flags & VM_LOCKED) && !(pte & PTE_LOCKED))
         pte_change(block, fault->index, 0, PTE_LOCKED);
+    read_around_hit(m, pte_page(m, pte));
     activate_page(m, pte_page(m, pte));
 }
 

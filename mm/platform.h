@@ -133,6 +133,11 @@ struct platform {
     unsigned (*map_pages)(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
                           unsigned map_flags);
     /*
+     * As map_pages, but the pages become parked: resident, and a touch faults. May be NULL: then no page is read along
+     * with another. Returns how many, from the first.
+     */
+    unsigned (*map_parked)(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);
+    /*
      * Clears the accessed bit of the pages of the block at `block` whose bits are set in mask: afterwards a touch
      * faults and so proves that the page is in use. Their bytes stay. Clears from mask the pages that could not be
      * (pinned by I/O in flight, say): those stay mapped.

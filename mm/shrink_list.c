@@ -3,6 +3,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
+#include "mm/read_around.h"
 #include "mm/rmap.h"
 #include "mm/shrink.h"
 #include "mm/swap_state.h"
@@ -136,6 +137,7 @@ unsigned long shrink_pages(struct machine *m, struct page_list *list, struct sca
             list_add_tail(m, &kept, page);
             continue;
         }
+        read_around_missed(m, page);
         freed++;
         batch[nr_batch++] = page;
         if (nr_batch == PAGEVEC_SIZE) {

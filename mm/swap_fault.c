@@ -6,6 +6,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
+#include "mm/read_around.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 
@@ -99,12 +100,14 @@ struct swapin {
     enum mm_status status[PTRS_PER_TABLE];
     unsigned first, end; /* entries [first, end) of the fault's block; arrays start at first */
     bool down;           /* the stream's direction */
+    bool around;         /* no stream: the neighbours may be wanted, and are to be parked */
 };
 
 /* Notes the run of swapped entries of one area around the fault's. False: that one has changed. */
 static bool choose_run(struct fault *fault, swp_entry_t entry, struct swapin *in) {
     unsigned max = fault->mm->machine->tune.fault_around_max;
-    struct fault_window window = fault_stream_window(fault->mm, fault->addr, 1, max);
+    unsigned around = swap_gives_up_slot(fault->mm->machine, entry) ? 1 : read_around_window(fault->mm->machine);
+    struct fault_window window = fault_stream_window(fault->mm, fault->addr, around < max ? around : 1, max);
     struct fault_run run = fault_clip(fault, window.start, window.end, window.down);
     struct block *block = fault->block;
     bool same;
@@ -112,6 +115,7 @@ static bool choose_run(struct fault *fault, swp_entry_t entry, struct swapin *in
     in->first = fault->index;
     in->end = fault->index + 1;
     in->down = run.down;
+    in->around = !window.stream && around > 1;
     ptl_lock(block);
     same = block_pte(block, fault->index) == pte_of_entry(entry);
     while (same && in->first > run.first) {
@@ -196,12 +200,39 @@ static unsigned map_run(struct fault *fault, struct swapin *in, unsigned first, 
     return done;
 }
 
+/* Makes pages [first, end) of the run resident but not accessible. Page-table lock held. */
+static unsigned park_run(struct fault *fault, struct swapin *in, unsigned first, unsigned end) {
+    struct machine *m = fault->mm->machine;
+    const struct platform *p = m->platform;
+    struct page **pages = in->pages + (first - in->first);
+    unsigned done = p->map_parked(p->host, fault->mm, block_address(fault->block, first), pages, end - first);
+
+    for (unsigned i = 0; i < done; i++) {
+        pte_map_page(fault->block, first + i, pages[i], PTE_PARKED);
+        swap_free(m, in->entries[first + i - in->first]);
+        page_set(pages[i], PG_readahead);
+        lru_cache_add(m, pages[i]);
+    }
+    return done;
+}
+
+static void park_neighbours(struct fault *fault, struct swapin *in) {
+    unsigned end;
+
+    for (unsigned index = in->first; index < in->end; index = end + 1) {
+        for (end = index; end != fault->index && can_map(fault, in, end); end++)
+            ;
+        if (end > index)
+            park_run(fault, in, index, end);
+    }
+}
+
 static void map_read_pages(struct fault *fault, struct swapin *in) {
     unsigned mapped = 0, index = in->first;
     bool give_up = swap_gives_up_slot(fault->mm->machine, in->entries[0]);
     swp_entry_t own = in->entries[fault->index - in->first];
 
-    while (index < in->end) {
+    while (index < in->end && !in->around) {
         unsigned end = index;
 
         while (can_map(fault, in, end))
@@ -213,6 +244,8 @@ static void map_read_pages(struct fault *fault, struct swapin *in) {
     /* The host may have stopped short of the page that matters. */
     if (can_map(fault, in, fault->index))
         mapped += map_run(fault, in, fault->index, fault->index + 1, give_up);
+    if (in->around && mapped)
+        park_neighbours(fault, in);
     fault->nr_pages = mapped;
     fault->result = FAULT_SPURIOUS;
     if (block_pte(fault->block, fault->index) & PTE_PRESENT)

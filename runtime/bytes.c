@@ -180,23 +180,39 @@ unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr) 
     return done;
 }
 
-unsigned bytes_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
-                         unsigned map_flags) {
+/* Where swap_read has left these pages, one after the other. */
+static const char *staged_at(struct page *const *pages, unsigned nr) {
     struct weir_thread *self = weir_thread_self();
-    unsigned first = 0, done;
+    unsigned first = 0;
 
-    (void)host;
-    (void)mm;
-    (void)map_flags;
     while (first < self->nr_staged && self->staged[first] != pages[0])
         first++;
     MM_ASSERT(rt.machine, first + nr <= self->nr_staged);
     for (unsigned i = 0; i < nr; i++)
         MM_ASSERT(rt.machine, self->staged[first + i] == pages[i]);
-    done = copy_in(addr, self->staging + first * PAGE_SIZE, nr * PAGE_SIZE);
+    return self->staging + first * PAGE_SIZE;
+}
+
+unsigned bytes_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
+                         unsigned map_flags) {
+    const char *from = staged_at(pages, nr);
+    unsigned done = copy_in(addr, from, nr * PAGE_SIZE);
+
+    (void)host;
+    (void)mm;
+    (void)map_flags;
     if (done == 0 && nr > 1)
-        done = copy_in(addr, self->staging + first * PAGE_SIZE, PAGE_SIZE);
+        done = copy_in(addr, from, PAGE_SIZE);
     return done;
+}
+
+unsigned bytes_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
+    struct block *block = find_block(mm, addr);
+
+    (void)host;
+    if (block->host_flags)
+        drop_block_stale(block);
+    return copy_in(shadow_of(addr), staged_at(pages, nr), nr * PAGE_SIZE);
 }
 
 unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {

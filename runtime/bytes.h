@@ -19,6 +19,7 @@ void bytes_open(void);
 unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
 unsigned bytes_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
                          unsigned map_flags);
+unsigned bytes_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);
 void bytes_park(void *host, struct mm *mm, uintptr_t block, uint64_t mask[8]);
 unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
 void bytes_zap(void *host, struct mm *mm, uintptr_t addr, unsigned nr);

@@ -19,6 +19,7 @@
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
+#include "runtime/space.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
@@ -393,31 +394,6 @@ static bool open_in_child(bool event, int device) {
     return rt.uffd >= 0 && uffd_handshake() == 0;
 }
 
-/* What Linux did not copy: areas left out of the child on the program's wish, and areas to start empty. */
-static void drop_unwanted_areas(void) {
-    uintptr_t at = rt.region_start;
-
-    for (;;) {
-        const struct vm_area *found = find_area_from(rt.mm, at);
-        struct vm_area area;
-
-        if (!found)
-            return;
-        area = *found;
-        at = area.end;
-        if (area.flags & VM_DONTFORK) {
-            sys6(SYS_mmap, area.start, area.end - area.start, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-            sys3(SYS_madvise, area.start, area.end - area.start, MADV_NOHUGEPAGE);
-            zap_page_range(rt.mm, area.start, area.end);
-            area_clear_range(rt.mm, area.start, area.end);
-            uffd_register(area.start, area.end - area.start);
-        } else if (area.flags & VM_WIPEONFORK) {
-            zap_page_range(rt.mm, area.start, area.end);
-        }
-    }
-}
-
 /* Everything but what is the host's. */
 static bool register_all(void) {
     uintptr_t at = rt.region_start;
@@ -516,7 +492,8 @@ static bool prepare_child(void) {
     bytes_open();
     if (!greeting.event && !register_all())
         return false;
-    drop_unwanted_areas();
+    if (space_after_fork() < 0)
+        return false;
     for (unsigned node = 0; node < rt.machine->nr_nodes; node++)
         atomic_store(&rt.machine->nodes[node]->kswapd_awake, 0);
     if (!devices_inherit(&greeting.inheritance) || !take_over() || !boot_start_threads())

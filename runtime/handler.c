@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/runtime.h"
@@ -157,6 +158,8 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         uffd_wake(addr, PAGE_SIZE);
     }
     stats_fault(result, type, now_ns() - start);
+    /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
+    bytes_drop_stale(false);
     stats_tick();
     world_leave();
 }

@@ -159,6 +159,7 @@ const struct platform host_platform = {
     .lock_wake = host_lock_wake,
     .map_zero = bytes_map_zero,
     .map_pages = bytes_map_pages,
+    .map_parked = bytes_map_parked,
     .park = bytes_park,
     .unpark = bytes_unpark,
     .parked_is_clean = devices_parked_is_clean,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/runtime.h"
@@ -164,8 +165,10 @@ static bool serve(struct weir_request *r) {
         fork_service_parent(r);
     else
         r->result = do_space_op(r);
-    if (enters)
+    if (enters) {
+        bytes_drop_stale(false);
         world_leave();
+    }
     answer(r, r->result);
     return true;
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/read_around.h"
+
+/* The window is judged after so many pages. */
+#define JUDGED 128u
+/* In percent: a hit saves a read of some 50 us and more, a miss costs some 3 us and a frame for a while. */
+#define GROW_PERCENT 20u
+#define SHRINK_PERCENT 10u
+/* It never goes away: without any pages read along nobody would see that they are worth it again. */
+#define WINDOW_MIN 2u
+#define WINDOW_START 8u
+
+unsigned read_around_window(const struct machine *m) {
+    unsigned max = m->tune.read_around_max, window = atomic_load_explicit(&m->around_window, memory_order_relaxed);
+
+    if (max == 0 || !m->platform->map_parked)
+        return 1;
+    if (window == 0)
+        window = WINDOW_START;
+    return window < max ? window : max;
+}
+
+/* Threads may judge at once: then it moves by two steps, which the next judgement mends. */
+static void note(struct machine *m, struct page *page, bool hit) {
+    uint32_t hits, seen;
+    unsigned window;
+
+    if (!page_test_and_clear(page, PG_readahead))
+        return;
+    hits = atomic_fetch_add_explicit(&m->around_hits, hit, memory_order_relaxed) + hit;
+    seen = atomic_fetch_add_explicit(&m->around_seen, 1, memory_order_relaxed) + 1;
+    if (seen < JUDGED)
+        return;
+    window = read_around_window(m);
+    if (hits * 100 >= seen * GROW_PERCENT && window < m->tune.read_around_max)
+        window *= 2;
+    else if (hits * 100 < seen * SHRINK_PERCENT && window > WINDOW_MIN)
+        window /= 2;
+    atomic_store_explicit(&m->around_window, window, memory_order_relaxed);
+    atomic_store_explicit(&m->around_hits, 0, memory_order_relaxed);
+    atomic_store_explicit(&m->around_seen, 0, memory_order_relaxed);
+}
+
+void read_around_hit(struct machine *m, struct page *page) {
+    note(m, page, true);
+}
+
+void read_around_missed(struct machine *m, struct page *page) {
+    note(m, page, false);
+}
