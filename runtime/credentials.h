@@ -16,10 +16,10 @@ struct weir_thread;
 
 /* What the program has become; in unmanaged memory. */
 struct weir_credentials {
-    uint32_t pid;              /* the caller's own: a vfork child's credentials are not this process's */
-    uint32_t uid[3], gid[3];   /* real, effective, saved */
+    uint32_t pid;            /* the caller's own: a vfork child's credentials are not this process's */
+    uint32_t uid[3], gid[3]; /* real, effective, saved */
     uint32_t nr_groups;
-    bool groups_changed;       /* else what follows is not set */
+    bool groups_changed; /* else what follows is not set */
     uint32_t groups[];
 };
 

@@ -61,6 +61,7 @@ static const struct {
     {"mlock", case_mlock},
     {"munlock", case_munlock},
     {"munmap_middle", case_munmap_middle},
+    {"cold", case_cold},
     {"fork", case_fork},
     {"vfork_exec", case_vfork_exec},
     {"close_range", case_close_range},

@@ -44,6 +44,7 @@ int case_mprotect(struct evicted *e);
 int case_mlock(struct evicted *e);
 int case_munlock(struct evicted *e);
 int case_munmap_middle(struct evicted *e);
+int case_cold(struct evicted *e);
 
 int case_fork(struct evicted *e);
 int case_vfork_exec(struct evicted *e);

@@ -24,6 +24,7 @@ CASES = {
     "madv_free": "madv_free_keeps_or_drops_whole_pages_and_keeps_later_writes",
     "mremap": "mremap_grows_shrinks_and_moves_evicted_memory",
     "mprotect": "mprotect_closes_and_opens_evicted_memory",
+    "cold": "cold_memory_that_is_touched_again_is_what_it_was",
     "mlock": "mlock_keeps_pages_resident",
     "munlock": "munlock_lets_pages_go_again",
     "munmap_middle": "munmap_of_middle_pieces_leaves_the_rest",

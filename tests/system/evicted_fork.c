@@ -118,7 +118,9 @@ int case_fork_storm(struct evicted *e) {
     static const struct {
         unsigned nr;
         void *(*run)(void *arg);
-    } kinds[] = {{STORM_FORKERS, storm_forker}, {STORM_FAULTERS, storm_faulter}, {STORM_STREAMS, storm_streams},
+    } kinds[] = {{STORM_FORKERS, storm_forker},
+                 {STORM_FAULTERS, storm_faulter},
+                 {STORM_STREAMS, storm_streams},
                  {STORM_MAPPERS, storm_mapper}};
     pthread_t threads[STORM_FORKERS + STORM_FAULTERS + STORM_STREAMS + STORM_MAPPERS];
     struct storm storm = {.e = e};

@@ -282,3 +282,16 @@ int case_munmap_middle(struct evicted *e) {
     EXPECT(region_wrong_part(&e->region, 1, 350, e->region.pages - 350) == 0);
     return 0;
 }
+
+/* Pages that have been marked cold are touched again, one here and one there, and none twice. */
+int case_cold(struct evicted *e) {
+    for (int turn = 0; turn < 3; turn++) {
+        EXPECT(madvise(e->region.base, e->region.pages * PATTERN_PAGE, MADV_COLD) == 0);
+        for (size_t i = 0, page = 0; i < e->region.pages; i++) {
+            page = (page + 7919) % e->region.pages;
+            EXPECT(region_wrong_part(&e->region, 0, page, 1) == 0);
+        }
+        usleep(200000);
+    }
+    return 0;
+}

@@ -186,7 +186,8 @@ static int threads_are(const char *uids, const char *gids, const char *groups) {
         while (fgets(line, sizeof(line), status)) {
             for (int i = 0; i < 3; i++)
                 seen += strcmp(line, right[i]) == 0;
-            /* A worker of io_uring's runs no code of the process's, and each request with its submitter's credentials. */
+            /* A worker of io_uring's runs no code of the process's, and each request with its submitter's credentials.
+             */
             kernels |= strncmp(line, "Name:\tiou-", 10) == 0;
         }
         fclose(status);
