@@ -53,13 +53,22 @@ static bool reserve_region(void) {
     rt.region_start = ((uintptr_t)base + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1);
     rt.region_end = rt.region_start + size;
     rt.shadow_offset = (ptrdiff_t)size;
-    base = sys3(SYS_mprotect, rt.region_end, size, PROT_READ | PROT_WRITE);
+    base = sys3(SYS_mprotect, rt.region_start, 2 * size, PROT_READ | PROT_WRITE);
     if (failed(base)) {
         weir_say("cannot open the shadow of the managed range (error %ld): vm.overcommit_memory=2 or ulimit -d "
                  "forbids it",
                  -base);
         return false;
     }
+    /*
+     * A page touched now gives the whole range one anonymous object of Linux's. Mappings that the program opens side by
+     * side later can then become one, and a block that spans them still moves in one call.
+     */
+    sys3(SYS_madvise, rt.region_start, PAGE_SIZE, MADV_POPULATE_WRITE);
+    sys3(SYS_madvise, rt.region_start, PAGE_SIZE, MADV_DONTNEED);
+    base = sys3(SYS_mprotect, rt.region_start, size, PROT_NONE);
+    if (failed(base))
+        return false;
     /* A huge page would take 2 MiB where one page was charged. */
     sys3(SYS_madvise, rt.region_start, 2 * size, MADV_NOHUGEPAGE);
     return true;
