@@ -52,45 +52,51 @@ static void clear_line(struct observer *o) {
     o->line_drawn = false;
 }
 
-/* The anonymous memory of a process in bytes, or 0. */
-static uint64_t anonymous_bytes(uint32_t pid) {
-    char path[64], line[128];
-    unsigned long long kib = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%u/smaps_rollup", pid);
-    file = fopen(path, "re");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file))
-        if (sscanf(line, "Anonymous: %llu kB", &kib) == 1)
-            break;
-    fclose(file);
-    return (uint64_t)kib << 10;
+static bool lies_in(uint64_t addr, uint64_t start, uint64_t end) {
+    return addr >= start && addr < end;
 }
 
 /*
- * Whatever anonymous memory a process has beyond the frames in use lies outside weir: stacks and data segments, and
- * what was mapped by raw system calls.
+ * Anonymous memory that lies neither in the managed range nor in the arena: what was mapped by raw system calls, thread
+ * stacks, and weir's own threads. Files' private pages and the main stack are not counted.
  */
+static uint64_t outside_bytes(const struct weir_process_stats *record) {
+    char path[64], line[512];
+    unsigned long long start = 0, inode = 0, kib = 0, total = 0;
+    bool counts = false;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%u/smaps", record->pid);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%llx-%*x %*s %*x %*s %llu", &start, &inode) == 2)
+            counts = inode == 0 && !strstr(line, "[stack]") &&
+                     !lies_in(start, record->managed_start, record->managed_end) &&
+                     !lies_in(start, record->arena_start, record->arena_end);
+        else if (counts && sscanf(line, "Anonymous: %llu kB", &kib) == 1)
+            total += kib;
+    }
+    fclose(file);
+    return total << 10;
+}
+
 static void sample_outside(struct observer *o) {
     for (unsigned i = 0; i < statsfile_count(o->file); i++) {
         struct weir_process_stats *record = &o->file->process[i];
-        uint64_t anonymous, managed;
+        uint64_t outside;
         char size[SIZE_TEXT_MAX];
 
-        if (record->exited || record->ram_pages == 0)
+        if (record->exited || record->managed_end == 0)
             continue;
         if (kill((pid_t)record->pid, 0) < 0 && errno == ESRCH) {
             record->exited = 1;
             continue;
         }
-        /* In this order: frames given back meanwhile make the difference smaller, not larger. */
-        anonymous = anonymous_bytes(record->pid);
-        managed = (record->ram_pages - record->free_pages) * 4096;
-        if (anonymous <= managed || anonymous - managed <= record->outside_bytes)
-            continue;
-        record->outside_bytes = anonymous - managed;
+        outside = outside_bytes(record);
+        if (outside > record->outside_bytes)
+            record->outside_bytes = outside;
         if (record->outside_bytes < OUTSIDE_WARN_BYTES || o->outside_warned)
             continue;
         o->outside_warned = true;

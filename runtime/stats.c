@@ -150,6 +150,11 @@ void stats_refresh(void) {
     const struct machine *m = rt.machine;
     uint64_t used;
 
+    stats->managed_start = rt.region_start;
+    stats->managed_end = rt.region_end + (uint64_t)rt.shadow_offset;
+    stats->arena_start = (uint64_t)(uintptr_t)rt.arena;
+    stats->arena_end = (uint64_t)(uintptr_t)rt.arena + rt.config.ram_bytes;
+
     stats->free_pages = global_page_state(m, NR_FREE_PAGES);
     stats->table_pages = global_page_state(m, NR_PAGETABLE);
     stats->active_pages = global_page_state(m, NR_ACTIVE);

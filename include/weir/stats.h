@@ -50,6 +50,10 @@ struct weir_process_stats {
     _Atomic uint32_t end;      /* enum weir_end */
     char comm[16];
 
+    /* Where its managed memory lies, the parked pages' shadow included, and the arena: addresses, end exclusive. */
+    _Atomic uint64_t managed_start, managed_end;
+    _Atomic uint64_t arena_start, arena_end;
+
     _Atomic uint64_t ram_pages;          /* the budget */
     _Atomic uint64_t overhead_pages;     /* of it: descriptors and weir's own buffers */
     _Atomic uint64_t free_pages;         /* G */
