@@ -99,7 +99,7 @@ static void print_troubles(FILE *out, const struct weir_process_stats *r) {
     char a[SIZE_TEXT_MAX], b[SIZE_TEXT_MAX], c[SIZE_TEXT_MAX];
 
     if (r->outside_bytes)
-        fprintf(out, "  outside weir         %11s of anonymous memory at most: stacks, data, raw mappings\n",
+        fprintf(out, "  outside weir         %11s of anonymous memory at most: thread stacks, raw mappings\n",
                 size_text(r->outside_bytes, a));
     if (r->write_errors || r->read_errors)
         fprintf(out, "  swap errors          %11llu pages could not be written, %llu not be read back\n",
