@@ -159,6 +159,7 @@ bool boot_start_threads(void) {
 /* The service thread, with a descriptor table of its own: a copy of the program's, of which it keeps nothing. */
 static bool prepare_first(void) {
     sys3(SYS_close_range, 0, ~0u, 0);
+    handler_keep_room();
     bytes_open();
     if (!open_userfaultfd())
         return false;

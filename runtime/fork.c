@@ -289,6 +289,7 @@ void fork_service_parent(struct weir_request *request) {
         sys1(SYS_close, fork_state.channel);
     if (fork_state.child_uffd >= 0)
         sys1(SYS_close, fork_state.child_uffd);
+    handler_keep_room();
     atomic_store(&fork_state.tid, 0);
     world_start();
     handler_retry_deferred();
@@ -473,6 +474,7 @@ static bool prepare_child(void) {
     if (channel > 0)
         sys3(SYS_close_range, 0, channel - 1, 0);
     sys3(SYS_close_range, channel + 1, ~0u, 0);
+    handler_keep_room();
     if (receive_message(channel, &greeting, sizeof(greeting), fds, &nr) != (long)sizeof(greeting))
         return false;
     for (unsigned i = 0; i < greeting.inheritance.nr; i++) {
@@ -510,6 +512,10 @@ void fork_child(void) {
     handler_note_main_thread();
     service_after_fork();
     stats_after_fork();
+    /* The parent's end: while we held it too, waiting for a parent that is gone would never end. */
+    if (sockets[1] >= 0)
+        sys1(SYS_close, sockets[1]);
+    sockets[1] = -1;
     if (!boot_start_service(prepare_child)) {
         weir_say("a forked child cannot go on: its memory could not be taken over");
         sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);

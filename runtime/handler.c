@@ -3,6 +3,7 @@
 #include "runtime/handler.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -28,6 +29,8 @@ static struct uffd_msg queue[MESSAGES];
 static unsigned queue_first, queue_end;
 
 static _Atomic bool deferred;
+
+static _Atomic int room_fd = -1; /* of no use but for its number */
 
 static int main_tid;
 static const _Atomic uint32_t *main_cpu; /* on which CPU the program's main thread runs, or NULL */
@@ -83,11 +86,26 @@ void handler_wake_all(void) {
     futex_wake(&duty.word, INT_MAX);
 }
 
+void handler_keep_room(void) {
+    if (atomic_load(&room_fd) < 0)
+        atomic_store(&room_fd, (int)sys2(SYS_eventfd2, 0, O_CLOEXEC));
+}
+
+/* A fork waits until its event is read, and reading it takes a descriptor. */
+static void make_room(void) {
+    int fd = atomic_exchange(&room_fd, -1);
+
+    if (fd >= 0)
+        sys1(SYS_close, fd);
+}
+
 /* Reads what there is. On duty, or trying to get somebody unstuck: see handler_drain_events. */
 static void fill_queue(void) {
     struct uffd_msg events[MESSAGES];
     long got = sys3(SYS_read, rt.uffd, events, sizeof(events));
 
+    if (got == -EMFILE)
+        make_room();
     queue_first = queue_end = 0;
     for (unsigned i = 0; got > 0 && i < (size_t)got / sizeof(events[0]); i++) {
         /* A fork's event first: until it is answered, the child waits and Linux refuses to change this process. */
@@ -195,4 +213,5 @@ void handler_after_fork(void) {
     atomic_store(&on_duty, NULL);
     queue_first = queue_end = 0;
     atomic_store(&deferred, false);
+    atomic_store(&room_fd, -1);
 }

@@ -23,6 +23,8 @@ void handler_drain_events(void);
 /* Faults that came while the world was stopped happen again. */
 void handler_retry_deferred(void);
 void handler_after_fork(void);
+/* Keeps a low descriptor free for the event of a fork, should the program leave itself none. Service thread. */
+void handler_keep_room(void);
 /* The main thread's restartable-sequence area says on which CPU it runs; called on that thread. */
 void handler_note_main_thread(void);
 

@@ -72,6 +72,7 @@ static const struct {
     {"fork_storm", case_fork_storm},
     {"fork_signals", case_fork_signals},
     {"fork_unmapped", case_fork_unmapped},
+    {"fork_limit", case_fork_without_descriptors},
     {"threads64", case_threads64},
     {"robust_mutex", case_robust_mutex},
     {"write_race", case_write_race},

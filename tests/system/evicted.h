@@ -57,6 +57,7 @@ int case_file_fork(struct evicted *e);
 int case_fork_storm(struct evicted *e);
 int case_fork_signals(struct evicted *e);
 int case_fork_unmapped(struct evicted *e);
+int case_fork_without_descriptors(struct evicted *e);
 
 int case_threads64(struct evicted *e);
 int case_robust_mutex(struct evicted *e);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -171,6 +172,24 @@ int case_fork_signals(struct evicted *e) {
     printf("%u signals\n", signals);
     EXPECT(signals > 0);
     EXPECT(signals_bad == 0);
+    return 0;
+}
+
+/* Without a descriptor to spare a fork cannot be helped: its child works or ends, but does not wait for ever. */
+int case_fork_without_descriptors(struct evicted *e) {
+    struct rlimit limit = {6, 6};
+    pid_t child;
+    int status;
+
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    child = fork();
+    EXPECT(child >= 0);
+    if (child == 0)
+        _exit(region_wrong(&e->region, 0) != 0);
+    alarm(20);
+    EXPECT(waitpid(child, &status, 0) == child);
+    alarm(0);
+    EXPECT(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
     return 0;
 }
 
