@@ -187,7 +187,7 @@ class Redis:
         raise harness.Failed(f"redis does not tell {field}")
 
     def await_save(self):
-        end = time.monotonic() + 90
+        end = time.monotonic() + 240
         while self.info("rdb_bgsave_in_progress") != "0":
             harness.expect(time.monotonic() < end, "BGSAVE does not end")
             time.sleep(0.05)
@@ -212,29 +212,21 @@ def run_redis(suite, wrap):
     begin = time.monotonic()
     digest = hashlib.sha256()
     nr = Redis.KEYS
+    saved = nr * 9 // 10
 
     redis = Redis(suite, wrap, folder)
-    redis.load(0, nr // 2)
+    redis.load(0, saved)
     harness.expect(redis.call("BGSAVE") == b"Background saving started", "no BGSAVE")
-    redis.load(nr // 2, nr)
+    redis.load(saved, nr)
     redis.read_all(nr, digest)
-    redis.await_save()
-    # What the child wrote is the first half and nothing of what came after the fork.
-    shutil.move(os.path.join(folder, "dump.rdb"), os.path.join(folder, "half.rdb"))
-    redis.call("BGSAVE")
     redis.await_save()
     peak_bytes = redis.peak_bytes()
     redis.shutdown()
 
+    # What the child wrote is what was there at the fork, and nothing of what came after it.
     redis = Redis(suite, wrap, folder)
-    harness.expect(redis.call("DBSIZE") == nr, f"{redis.call('DBSIZE')} keys after the restart")
-    redis.read_all(nr, digest)
-    redis.shutdown()
-
-    shutil.move(os.path.join(folder, "half.rdb"), os.path.join(folder, "dump.rdb"))
-    redis = Redis(suite, wrap, folder)
-    harness.expect(redis.call("DBSIZE") == nr // 2, f"{redis.call('DBSIZE')} keys in the dump made while loading")
-    redis.read_all(nr // 10, digest)
+    harness.expect(redis.call("DBSIZE") == saved, f"{redis.call('DBSIZE')} keys in the dump made while loading")
+    redis.read_all(saved, digest)
     redis.shutdown()
     return Outcome(0, digest.digest(), peak_bytes, time.monotonic() - begin)
 

@@ -18,12 +18,12 @@ SAMPLE_S = 0.05
 ALLOWANCE = 16 * MIB
 PYTHON_JOB = """
 import hashlib
-rows = [(i, str(i) * 5, [i, i + 1]) for i in range(300000)]
-index = {row[1]: row for row in rows}
+rows = [(i, str(i) * 50, [i, i + 1]) for i in range(200000)]
 total = hashlib.sha256()
 for turn in range(3):
-    for key in sorted(index, key=lambda k: k[::-1]):
-        total.update(index[key][1].encode())
+    for row in rows:
+        total.update(row[1].encode())
+        row[2][0] += turn
 print(total.hexdigest())
 """
 
