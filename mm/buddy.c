@@ -87,11 +87,20 @@ static void mark_reclaimable(struct zone *zone) {
         atomic_store_explicit(&zone->pages_scanned, 0, memory_order_relaxed);
 }
 
+/*
+ * What reclaim took for its own use a moment ago and gives back (a slot table, a page for the pool that took nothing)
+ * is no success of its: counting it as one, a task that frees nothing would go on for ever.
+ */
+static bool is_reclaims_own(const struct machine *m, const struct page *page) {
+    return page_test(page, PG_arena) && mm_current(m)->flags & PF_MEMALLOC;
+}
+
 void free_one_page(struct zone *zone, struct page *page, unsigned order) {
     const struct platform *p = zone->machine->platform;
 
     lock_acquire(p, &zone->lock);
-    mark_reclaimable(zone);
+    if (!is_reclaims_own(zone->machine, page))
+        mark_reclaimable(zone);
     for (unsigned i = 1; i < 1u << order; i++)
         set_free_flags(page + i, 0);
     __free_one_page(zone, page, order);
@@ -105,9 +114,11 @@ void free_pages_bulk(struct zone *zone, unsigned count, struct page_list *list) 
     if (count == 0)
         return;
     lock_acquire(m->platform, &zone->lock);
-    mark_reclaimable(zone);
     for (unsigned i = 0; i < count; i++) {
         struct page *page = pfn_to_page(m, list->tail);
+
+        if (!is_reclaims_own(m, page))
+            mark_reclaimable(zone);
 
         list_del(m, list, page);
         __free_one_page(zone, page, 0);

@@ -210,6 +210,11 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
         for (unsigned i = 0; i < nr; i++)
             offsets[i] = swp_offset(entries[i]);
         swap_file_read(device->file, offsets, nr, self->staging, status);
+        /* A device that answers with other bytes than it was given has failed, whatever it says. */
+        for (unsigned i = 0; i < nr; i++)
+            if (status[i] == MM_OK && device->digests &&
+                digest_contradicts(device->digests, offsets[i], self->staging + i * PAGE_SIZE))
+                status[i] = MM_IO;
     }
     for (unsigned i = 0; i < nr; i++) {
         if (status[i] == MM_OK)

@@ -90,9 +90,10 @@ void digest_clear(struct digest_table *table, uint32_t offset) {
     slot_table_unlock(&table->chunks, chunk);
 }
 
-bool digest_matches(struct digest_table *table, uint32_t offset, const void *bytes) {
+/* False: no hash is known of that slot. */
+static bool look_up(struct digest_table *table, uint32_t offset, struct digest *ret_digest) {
     uint32_t chunk = offset / DIGESTS_PER_CHUNK;
-    struct digest kept = {0, 0}, now;
+    struct digest kept = {0, 0};
     const struct digest *digests;
 
     if (offset >= table->nr_slots)
@@ -101,10 +102,26 @@ bool digest_matches(struct digest_table *table, uint32_t offset, const void *byt
     if (digests)
         kept = digests[offset % DIGESTS_PER_CHUNK];
     slot_table_unlock(&table->chunks, chunk);
-    if (!is_set(&kept))
-        return false;
-    now = hash_page(bytes);
-    return now.low == kept.low && now.high == kept.high;
+    *ret_digest = kept;
+    return is_set(&kept);
+}
+
+static bool is_hash_of(const struct digest *digest, const void *bytes) {
+    struct digest now = hash_page(bytes);
+
+    return now.low == digest->low && now.high == digest->high;
+}
+
+bool digest_matches(struct digest_table *table, uint32_t offset, const void *bytes) {
+    struct digest kept;
+
+    return look_up(table, offset, &kept) && is_hash_of(&kept, bytes);
+}
+
+bool digest_contradicts(struct digest_table *table, uint32_t offset, const void *bytes) {
+    struct digest kept;
+
+    return look_up(table, offset, &kept) && !is_hash_of(&kept, bytes);
 }
 
 unsigned long digest_pages(const struct digest_table *table) {
