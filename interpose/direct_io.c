@@ -29,15 +29,15 @@ static bool takes_mode(int flags) {
 }
 
 /* The mode is there only with the flags that ask for it. */
-#define MODE_OF(flags, mode)                                                                                      \
-    do {                                                                                                          \
-        if (takes_mode(flags)) {                                                                                  \
-            va_list args;                                                                                         \
-                                                                                                                  \
-            va_start(args, flags);                                                                                \
-            (mode) = va_arg(args, mode_t);                                                                        \
-            va_end(args);                                                                                         \
-        }                                                                                                         \
+#define MODE_OF(flags, mode)                                                                                           \
+    do {                                                                                                               \
+        if (takes_mode(flags)) {                                                                                       \
+            va_list args;                                                                                              \
+                                                                                                                       \
+            va_start(args, flags);                                                                                     \
+            (mode) = va_arg(args, mode_t);                                                                             \
+            va_end(args);                                                                                              \
+        }                                                                                                              \
     } while (0)
 
 typedef int open_fn(const char *path, int flags, ...);
@@ -68,22 +68,22 @@ static int openat_as(const char *name, void *_Atomic *known, int dir, const char
     return real(dir, path, without_direct(flags), mode);
 }
 
-#define WEIR_OPEN(function)                                                                                       \
-    WEIR_EXPORT int function(const char *path, int flags, ...) {                                                  \
-        static void *_Atomic known;                                                                               \
-        mode_t mode = 0;                                                                                          \
-                                                                                                                  \
-        MODE_OF(flags, mode);                                                                                     \
-        return open_as(#function, &known, path, flags, mode);                                                     \
+#define WEIR_OPEN(function)                                                                                            \
+    WEIR_EXPORT int function(const char *path, int flags, ...) {                                                       \
+        static void *_Atomic known;                                                                                    \
+        mode_t mode = 0;                                                                                               \
+                                                                                                                       \
+        MODE_OF(flags, mode);                                                                                          \
+        return open_as(#function, &known, path, flags, mode);                                                          \
     }
 
-#define WEIR_OPENAT(function)                                                                                     \
-    WEIR_EXPORT int function(int dir, const char *path, int flags, ...) {                                         \
-        static void *_Atomic known;                                                                               \
-        mode_t mode = 0;                                                                                          \
-                                                                                                                  \
-        MODE_OF(flags, mode);                                                                                     \
-        return openat_as(#function, &known, dir, path, flags, mode);                                              \
+#define WEIR_OPENAT(function)                                                                                          \
+    WEIR_EXPORT int function(int dir, const char *path, int flags, ...) {                                              \
+        static void *_Atomic known;                                                                                    \
+        mode_t mode = 0;                                                                                               \
+                                                                                                                       \
+        MODE_OF(flags, mode);                                                                                          \
+        return openat_as(#function, &known, dir, path, flags, mode);                                                   \
     }
 
 WEIR_OPEN(open)
@@ -91,7 +91,8 @@ WEIR_OPEN(open64)
 WEIR_OPENAT(openat)
 WEIR_OPENAT(openat64)
 
-/* The flag can be set later, too; the one command of fcntl(2) that sets it passes an int where others pass a pointer. */
+/* The flag can be set later, too; the one command of fcntl(2) that sets it passes an int where others pass a pointer.
+ */
 static int fcntl_as(const char *name, void *_Atomic *known, int fd, int command, long argument) {
     int (*real)(int fd, int command, ...);
 
@@ -99,16 +100,16 @@ static int fcntl_as(const char *name, void *_Atomic *known, int fd, int command,
     return real(fd, command, command == F_SETFL ? (long)without_direct((int)argument) : argument);
 }
 
-#define WEIR_FCNTL(function)                                                                                      \
-    WEIR_EXPORT int function(int fd, int command, ...) {                                                          \
-        static void *_Atomic known;                                                                               \
-        va_list args;                                                                                             \
-        long argument;                                                                                            \
-                                                                                                                  \
-        va_start(args, command);                                                                                  \
-        argument = va_arg(args, long);                                                                            \
-        va_end(args);                                                                                             \
-        return fcntl_as(#function, &known, fd, command, argument);                                                \
+#define WEIR_FCNTL(function)                                                                                           \
+    WEIR_EXPORT int function(int fd, int command, ...) {                                                               \
+        static void *_Atomic known;                                                                                    \
+        va_list args;                                                                                                  \
+        long argument;                                                                                                 \
+                                                                                                                       \
+        va_start(args, command);                                                                                       \
+        argument = va_arg(args, long);                                                                                 \
+        va_end(args);                                                                                                  \
+        return fcntl_as(#function, &known, fd, command, argument);                                                     \
     }
 
 WEIR_FCNTL(fcntl)

@@ -42,13 +42,13 @@ typedef struct {
 
 /* Task bits (specification, section 1.5). */
 enum task_flags {
-    PF_MEMALLOC = 1u << 0,  /* may use all reserves, never direct-reclaims */
+    PF_MEMALLOC = 1u << 0, /* may use all reserves, never direct-reclaims */
     PF_KSWAPD = 1u << 1,
     PF_SWAPWRITE = 1u << 2, /* ignores device congestion */
     PF_SWAPOFF = 1u << 3,
     PF_EXITING = 1u << 4,
     PF_LESS_THROTTLE = 1u << 5,
-    TIF_MEMDIE = 1u << 8,   /* chosen by the OOM killer */
+    TIF_MEMDIE = 1u << 8, /* chosen by the OOM killer */
     TASK_REALTIME = 1u << 9,
     TASK_IS_INIT = 1u << 10,
     TASK_SYS_ADMIN = 1u << 11, /* CAP_SYS_ADMIN or uid/euid 0 */
@@ -70,10 +70,10 @@ struct task {
     struct reclaim_state *reclaim_state; /* current task only */
     struct mm *mm;                       /* address space; NULL for a kernel thread */
     struct task *parent;
-    uint64_t id;                         /* the host's name for it */
-    int oomkilladj;                      /* -16..15, or OOM_DISABLE */
+    uint64_t id;    /* the host's name for it */
+    int oomkilladj; /* -16..15, or OOM_DISABLE */
     int nice;
-    uint64_t cpu_time_ns;                /* user + system */
+    uint64_t cpu_time_ns; /* user + system */
     uint64_t start_time_ns;
     const char *comm;
 };
@@ -169,7 +169,8 @@ struct platform {
      */
     void (*swap_read)(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                       enum mm_status *status);
-    /* The slot is free again: its storage may go. Under swap_lock: must not block; of the core it may call free_pages only. */
+    /* The slot is free again: its storage may go. Under swap_lock: must not block; of the core it may call free_pages
+     * only. */
     void (*swap_slot_free)(void *host, swp_entry_t entry);
     /* Has this area room for another page right now? (A pool that is full, a disk that is.) Under swap_lock. */
     bool (*swap_has_room)(void *host, unsigned type);

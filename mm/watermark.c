@@ -142,8 +142,9 @@ void init_per_zone_pages_min(struct machine *m) {
 static bool tunables_are_valid(const struct tunables *tune) {
     return tune->swappiness <= 100 && tune->page_cluster <= PAGE_CLUSTER_MOST && tune->panic_on_oom <= 2 &&
            tune->oom_kill_allocating_task <= 1 && tune->inactive_percent <= 100 && tune->park_neighbours <= 1 &&
-           tune->fault_around_max <= FAULT_AROUND_MOST &&
-           tune->read_around_max <= 64 && (tune->read_around_max & (tune->read_around_max - 1)) == 0 && tune->fault_around_fresh <= FAULT_AROUND_MOST &&
+           tune->fault_around_max <= FAULT_AROUND_MOST && tune->read_around_max <= 64 &&
+           (tune->read_around_max & (tune->read_around_max - 1)) == 0 &&
+           tune->fault_around_fresh <= FAULT_AROUND_MOST &&
            (tune->reclaim_scope == RECLAIM_NODE || tune->reclaim_scope == RECLAIM_ZONELIST) &&
            (tune->percpu_pagelist_fraction == 0 || tune->percpu_pagelist_fraction >= PERCPU_FRACTION_LEAST);
 }

@@ -201,7 +201,8 @@ bool runtime_boot(const struct weir_config *config, const char *stats_path) {
     nr_handlers = cpus < 2 ? 2 : cpus > (long)WEIR_MAX_HANDLERS ? WEIR_MAX_HANDLERS : (unsigned)cpus;
     stats_open(stats_path);
     handler_note_main_thread();
-    if (!threads_reserve() || !credentials_reserve() || !reserve_region() || !boot_machine() || !boot_start_service(prepare_first))
+    if (!threads_reserve() || !credentials_reserve() || !reserve_region() || !boot_machine() ||
+        !boot_start_service(prepare_first))
         return false;
     atomic_store(&rt.up, true);
     return true;

@@ -53,8 +53,7 @@ static void drop_ranges(const struct iovec *ranges, unsigned nr) {
     for (unsigned i = 0; i < nr; i++)
         len += ranges[i].iov_len;
     /* One call for all; kernels that do not take MADV_DONTNEED there get one for each. */
-    if (nr > 1 && self_pidfd >= 0 &&
-        sys5(SYS_process_madvise, self_pidfd, ranges, nr, MADV_DONTNEED, 0) == (long)len)
+    if (nr > 1 && self_pidfd >= 0 && sys5(SYS_process_madvise, self_pidfd, ranges, nr, MADV_DONTNEED, 0) == (long)len)
         return;
     for (unsigned i = 0; i < nr; i++)
         drop((uintptr_t)ranges[i].iov_base, ranges[i].iov_len);

@@ -412,7 +412,8 @@ void devices_bequeath(struct devices_inheritance *ret_inheritance) {
 
         if (!devices_is_file(type) || swap_inuse(rt.machine, type) == 0)
             continue;
-        hold_fd = device->kind == DEVICE_FILE ? freeze_file(type) : (int)sys3(SYS_fcntl, device->hold_fd, F_DUPFD_CLOEXEC, 0);
+        hold_fd =
+            device->kind == DEVICE_FILE ? freeze_file(type) : (int)sys3(SYS_fcntl, device->hold_fd, F_DUPFD_CLOEXEC, 0);
         ret_inheritance->areas[ret_inheritance->nr].type = type;
         ret_inheritance->areas[ret_inheritance->nr].file_fd = swap_file_fd(device->file);
         ret_inheritance->areas[ret_inheritance->nr].hold_fd = hold_fd;

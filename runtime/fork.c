@@ -38,7 +38,7 @@
 struct greeting {
     /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd and the spare_fds; then the device. */
     struct devices_inheritance inheritance;
-    bool event;                             /* the child's userfaultfd follows in a message of its own */
+    bool event; /* the child's userfaultfd follows in a message of its own */
 };
 struct handover {
     unsigned nr_served;
@@ -54,8 +54,8 @@ static uint64_t signal_mask;      /* the forking thread's own */
 static bool streams_locked;       /* it holds the lock of libc's list of streams */
 
 static struct {
-    _Atomic int tid;       /* who forks; 0: nobody */
-    int channel;           /* the parent's end, in weir's descriptor table */
+    _Atomic int tid; /* who forks; 0: nobody */
+    int channel;     /* the parent's end, in weir's descriptor table */
     int child_uffd;
     int stop_pipe[2];      /* closing [1] ends serve_child */
     _Atomic uint32_t born; /* 0 not yet, 1 being served, 2 served no more; a futex word */

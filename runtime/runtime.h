@@ -15,19 +15,19 @@
 #include "weir/stats.h"
 
 struct runtime {
-    struct weir_config config;       /* (C) */
-    struct machine *machine;         /* (C) */
-    struct mm *mm;                   /* (C) */
+    struct weir_config config;          /* (C) */
+    struct machine *machine;            /* (C) */
+    struct mm *mm;                      /* (C) */
     uintptr_t region_start, region_end; /* (C) the managed range: one reservation, PROT_NONE where nothing is mapped */
-    ptrdiff_t shadow_offset;         /* (C) shadow address = address + this */
-    char *arena;                     /* (C) bytes of pfn 0 */
-    struct weir_process_stats *stats; /* (C) never NULL */
-    int uffd;                        /* (C) valid in the descriptor table of weir's threads only */
-    int uffd_device;                 /* /dev/userfaultfd, kept for a later fork; -1 if there is none */
+    ptrdiff_t shadow_offset;            /* (C) shadow address = address + this */
+    char *arena;                        /* (C) bytes of pfn 0 */
+    struct weir_process_stats *stats;   /* (C) never NULL */
+    int uffd;                           /* (C) valid in the descriptor table of weir's threads only */
+    int uffd_device;                    /* /dev/userfaultfd, kept for a later fork; -1 if there is none */
     uint64_t uffd_features;
     bool have_move, have_poison, have_fork_event;
-    _Atomic bool up;                 /* (A) boot is complete: interposed calls are served */
-    bool locked_future;              /* mlockall(MCL_FUTURE); under mm->mmap_lock */
+    _Atomic bool up;    /* (A) boot is complete: interposed calls are served */
+    bool locked_future; /* mlockall(MCL_FUTURE); under mm->mmap_lock */
 };
 
 extern struct runtime rt;

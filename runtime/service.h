@@ -26,7 +26,7 @@ enum weir_op {
     OP_FOREIGN,      /* addr, len, no_replace: a mapping of the host's is about to be laid over this managed range */
     OP_HOLD,         /* addr, len: keep resident (mm_hold each page) */
     OP_RELEASE,      /* addr, len */
-    OP_CREDENTIALS, /* pointer to struct weir_credentials, in unmanaged memory */
+    OP_CREDENTIALS,  /* pointer to struct weir_credentials, in unmanaged memory */
     OP_FORK_PREPARE, /* runtime/fork.c */
     OP_FORK_SETTLE,
     OP_FORK_PARENT,

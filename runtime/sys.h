@@ -35,7 +35,7 @@ static inline long sys_call6(long nr, long a, long b, long c, long d, long e, lo
 #define sys3(nr, a, b, c) sys_call6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
 #define sys4(nr, a, b, c, d) sys_call6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
 #define sys5(nr, a, b, c, d, e) sys_call6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
-#define sys6(nr, a, b, c, d, e, f)                                                                                \
+#define sys6(nr, a, b, c, d, e, f)                                                                                     \
     sys_call6((nr), SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), SYS_ARG(f))
 
 /* Sleeps while *word == seen; timeout_ns < 0: for ever. Returns 0 or a negative errno (EAGAIN, EINTR, ETIMEDOUT). */

@@ -89,7 +89,8 @@ int weir_thread_start(unsigned role, void (*run)(struct weir_thread *self), bool
 
     /* The mask is inherited: no signal may ever arrive on one of weir's threads. */
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof(all));
-    tid = clone(thread_main, memory + THREAD_BYTES - 64, flags | (own_files ? 0 : CLONE_FILES), thread, NULL, control, NULL);
+    tid = clone(thread_main, memory + THREAD_BYTES - 64, flags | (own_files ? 0 : CLONE_FILES), thread, NULL, control,
+                NULL);
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
     return tid < 0 ? -11 : 0; /* EAGAIN, as clone says when there may be no more threads */
 }

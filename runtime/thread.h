@@ -15,21 +15,22 @@
 #include "mm/platform.h"
 
 #define WEIR_MAX_HANDLERS 4u
-/* The service thread, kswapd, the clerk that publishes statistics, and the fault handlers; each is one CPU of the machine. */
+/* The service thread, kswapd, the clerk that publishes statistics, and the fault handlers; each is one CPU of the
+ * machine. */
 enum weir_thread_role { THREAD_SERVICE, THREAD_KSWAPD, THREAD_CLERK, THREAD_HANDLER0 };
 #define WEIR_MAX_THREADS (THREAD_HANDLER0 + WEIR_MAX_HANDLERS)
 #define STAGING_PAGES 64u
 
 struct weir_thread {
     struct task task;
-    unsigned cpu;            /* its index: the machine's per-CPU lists are per thread */
+    unsigned cpu; /* its index: the machine's per-CPU lists are per thread */
     int tid;
     void (*run)(struct weir_thread *self);
-    char *staging;           /* STAGING_PAGES pages: where swap_read leaves what map_pages maps */
+    char *staging; /* STAGING_PAGES pages: where swap_read leaves what map_pages maps */
     struct page *staged[STAGING_PAGES];
     unsigned nr_staged;
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
-    int pinned_cpu;          /* handlers: where it follows the program to; -1 anywhere */
+    int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
 };
 
 /* Reserves the stacks; once in a process's life. False: no memory. */

@@ -48,9 +48,12 @@ int uffd_handshake(void) {
     uint64_t fork = rt.config.no_fork_event ? 0 : UFFD_FEATURE_EVENT_FORK;
     /* The kernel takes a wish list whole or not at all: from the best down to what weir cannot do without. */
     uint64_t lists[] = {
-        wanted | move | fork | UFFD_FEATURE_POISON, wanted | move | UFFD_FEATURE_POISON,
-        wanted | fork | UFFD_FEATURE_POISON,        wanted | UFFD_FEATURE_POISON,
-        wanted | fork,                              wanted,
+        wanted | move | fork | UFFD_FEATURE_POISON,
+        wanted | move | UFFD_FEATURE_POISON,
+        wanted | fork | UFFD_FEATURE_POISON,
+        wanted | UFFD_FEATURE_POISON,
+        wanted | fork,
+        wanted,
     };
     long result = -EINVAL;
 
@@ -111,8 +114,7 @@ long uffd_move(uintptr_t to, uintptr_t from, size_t len, bool allow_holes, bool 
 }
 
 int uffd_protect(uintptr_t start, size_t len) {
-    struct uffdio_writeprotect request = {.range = {.start = start, .len = len},
-                                          .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    struct uffdio_writeprotect request = {.range = {.start = start, .len = len}, .mode = UFFDIO_WRITEPROTECT_MODE_WP};
 
     return (int)sys3(SYS_ioctl, rt.uffd, UFFDIO_WRITEPROTECT, &request);
 }

@@ -49,7 +49,8 @@ size_t swap_file_memory(void);
  */
 struct swap_file *swap_file_open(const struct platform *platform, const char *dir, uint64_t max_bytes, unsigned flags,
                                  void *memory, swap_file_done_fn *done, void *arg, int *ret_errno);
-/* The same in two steps: who makes the file (a descriptor, or a negative errno) need not be the process that uses it. */
+/* The same in two steps: who makes the file (a descriptor, or a negative errno) need not be the process that uses it.
+ */
 int swap_file_make(const char *dir, unsigned flags);
 struct swap_file *swap_file_open_made(const struct platform *platform, int fd, uint64_t max_bytes, unsigned flags,
                                       void *memory, swap_file_done_fn *done, void *arg);

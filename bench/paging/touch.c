@@ -4,9 +4,9 @@
  *
  *     touch MIB [NR_RANDOM [half|none|all]]
  *
- * Each page is half random words and half repeated ones (or `none`: nothing compresses, or `all`: everything does). Every
- * page that is read is compared with what it must hold, word by word. Prints a line for each phase when it is done:
- * its name, the pages touched and the seconds they took. Status 1: a wrong byte.
+ * Each page is half random words and half repeated ones (or `none`: nothing compresses, or `all`: everything does).
+ * Every page that is read is compared with what it must hold, word by word. Prints a line for each phase when it is
+ * done: its name, the pages touched and the seconds they took. Status 1: a wrong byte.
  */
 #include <stdbool.h>
 #include <stdint.h>

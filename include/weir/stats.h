@@ -23,10 +23,10 @@
 #define WEIR_LATENCY_BUCKETS 128u
 
 enum weir_fault_kind {
-    WEIR_FAULT_FRESH,  /* first touch, zero-filled */
-    WEIR_FAULT_SOFT,   /* resident but parked: brought back without reading */
-    WEIR_FAULT_POOL,   /* decompressed from the pool */
-    WEIR_FAULT_FILE,   /* read from the swap file */
+    WEIR_FAULT_FRESH, /* first touch, zero-filled */
+    WEIR_FAULT_SOFT,  /* resident but parked: brought back without reading */
+    WEIR_FAULT_POOL,  /* decompressed from the pool */
+    WEIR_FAULT_FILE,  /* read from the swap file */
     WEIR_FAULT_KINDS
 };
 
@@ -44,55 +44,55 @@ enum weir_end {
 };
 
 struct weir_process_stats {
-    _Atomic uint32_t pid;      /* 0: free record */
+    _Atomic uint32_t pid; /* 0: free record */
     _Atomic uint32_t parent_pid;
-    _Atomic uint32_t exited;   /* 1 once the process is known to be gone */
-    _Atomic uint32_t end;      /* enum weir_end */
+    _Atomic uint32_t exited; /* 1 once the process is known to be gone */
+    _Atomic uint32_t end;    /* enum weir_end */
     char comm[16];
 
     /* Where its managed memory lies, the parked pages' shadow included, and the arena: addresses, end exclusive. */
     _Atomic uint64_t managed_start, managed_end;
     _Atomic uint64_t arena_start, arena_end;
 
-    _Atomic uint64_t ram_pages;          /* the budget */
-    _Atomic uint64_t overhead_pages;     /* of it: descriptors and weir's own buffers */
-    _Atomic uint64_t free_pages;         /* G */
-    _Atomic uint64_t resident_pages;     /* G the program's pages in RAM, parked ones too */
+    _Atomic uint64_t ram_pages;      /* the budget */
+    _Atomic uint64_t overhead_pages; /* of it: descriptors and weir's own buffers */
+    _Atomic uint64_t free_pages;     /* G */
+    _Atomic uint64_t resident_pages; /* G the program's pages in RAM, parked ones too */
     _Atomic uint64_t resident_peak_pages;
-    _Atomic uint64_t used_peak_pages;    /* peak of ram_pages - free_pages */
-    _Atomic uint64_t parked_pages;       /* G */
-    _Atomic uint64_t locked_pages;       /* G mlock and holds */
-    _Atomic uint64_t table_pages;        /* G page tables */
-    _Atomic uint64_t active_pages;       /* G */
-    _Atomic uint64_t inactive_pages;     /* G */
-    _Atomic uint64_t committed_pages;    /* G */
-    _Atomic uint64_t mapped_bytes;       /* G address space the program has mapped under weir */
+    _Atomic uint64_t used_peak_pages; /* peak of ram_pages - free_pages */
+    _Atomic uint64_t parked_pages;    /* G */
+    _Atomic uint64_t locked_pages;    /* G mlock and holds */
+    _Atomic uint64_t table_pages;     /* G page tables */
+    _Atomic uint64_t active_pages;    /* G */
+    _Atomic uint64_t inactive_pages;  /* G */
+    _Atomic uint64_t committed_pages; /* G */
+    _Atomic uint64_t mapped_bytes;    /* G address space the program has mapped under weir */
 
-    _Atomic uint64_t pool_pages;         /* G RAM that the compressed pool takes */
+    _Atomic uint64_t pool_pages; /* G RAM that the compressed pool takes */
     _Atomic uint64_t pool_peak_pages;
-    _Atomic uint64_t pool_stored_pages;  /* G pages kept in it */
-    _Atomic uint64_t pool_bytes;         /* G their compressed size */
-    _Atomic uint64_t pool_same_pages;    /* G same-filled pages, which take no storage */
-    _Atomic uint64_t file_pages;         /* G slots in use in the swap file(s) */
+    _Atomic uint64_t pool_stored_pages; /* G pages kept in it */
+    _Atomic uint64_t pool_bytes;        /* G their compressed size */
+    _Atomic uint64_t pool_same_pages;   /* G same-filled pages, which take no storage */
+    _Atomic uint64_t file_pages;        /* G slots in use in the swap file(s) */
     _Atomic uint64_t file_peak_pages;
-    _Atomic uint64_t file_limit_pages;   /* --swap-size */
+    _Atomic uint64_t file_limit_pages; /* --swap-size */
 
-    _Atomic uint64_t swapped_out_pages;  /* pages that left RAM (to pool or file) */
+    _Atomic uint64_t swapped_out_pages; /* pages that left RAM (to pool or file) */
     _Atomic uint64_t swapped_in_pages;
     _Atomic uint64_t pool_out_pages, pool_in_pages;
-    _Atomic uint64_t pool_out_bytes;     /* compressed, over all pool_out_pages */
+    _Atomic uint64_t pool_out_bytes; /* compressed, over all pool_out_pages */
     _Atomic uint64_t file_out_pages, file_in_pages;
     _Atomic uint64_t dropped_clean_pages; /* evicted without writing: the copy in swap was still good */
     _Atomic uint64_t parked_total_pages;  /* parked, ever */
     _Atomic uint64_t reclaimed_kswapd_pages, reclaimed_direct_pages;
     _Atomic uint64_t scanned_kswapd_pages, scanned_direct_pages;
-    _Atomic uint64_t direct_stalls;      /* allocations that had to reclaim for themselves */
+    _Atomic uint64_t direct_stalls; /* allocations that had to reclaim for themselves */
     _Atomic uint64_t direct_stall_ns;
     _Atomic uint64_t write_errors, read_errors;
-    _Atomic uint64_t outside_bytes;      /* G anonymous memory mapped behind the library's back */
+    _Atomic uint64_t outside_bytes; /* G anonymous memory mapped behind the library's back */
 
     struct weir_latency fault[WEIR_FAULT_KINDS]; /* from reading the event to waking the thread */
-    _Atomic uint64_t stalled_ns;         /* program threads waiting for faults, summed */
+    _Atomic uint64_t stalled_ns;                 /* program threads waiting for faults, summed */
 
     _Atomic uint64_t oom_resident_pages, oom_swapped_pages, oom_locked_pages;
     _Atomic uint64_t oom_order, oom_points;
@@ -111,7 +111,7 @@ struct weir_stats_file {
     uint32_t record_bytes; /* sizeof(struct weir_process_stats) */
     _Atomic uint32_t supervisor_pid;
     _Atomic uint32_t program_pid;
-    char config[1024];     /* as in the environment variable WEIR_CONFIG */
+    char config[1024]; /* as in the environment variable WEIR_CONFIG */
     struct weir_process_stats process[WEIR_STATS_PROCESSES];
 };
 

@@ -108,8 +108,8 @@ int case_mremap(struct evicted *e) {
     unsigned char *room;
 
     /* Cannot grow where it is with a page of another's behind it, so it moves. */
-    EXPECT(mmap(e->region.base + bytes, PATTERN_PAGE, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != MAP_FAILED ||
+    EXPECT(mmap(e->region.base + bytes, PATTERN_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                0) != MAP_FAILED ||
            errno == EEXIST);
     grown.base = mremap(e->region.base, bytes, bytes + more * PATTERN_PAGE, MREMAP_MAYMOVE);
     EXPECT(grown.base != MAP_FAILED && grown.base != e->region.base);
@@ -268,15 +268,15 @@ int case_munmap_middle(struct evicted *e) {
     for (size_t i = 0; i < nr_pieces(e); i++) {
         unsigned char *piece = page_at(e, piece_first(i));
 
-        EXPECT(mmap(piece, 7 * PATTERN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                    0) == piece);
+        EXPECT(mmap(piece, 7 * PATTERN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+               piece);
         EXPECT(pattern_not_zero(piece, 7 * PATTERN_PAGE) == 0);
     }
     region_fill(&e->region, 1);
     EXPECT(region_wrong(&e->region, 1) == 0);
     /* Over what is there, without unmapping it first. */
-    EXPECT(mmap(page_at(e, 50), 300 * PATTERN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                -1, 0) == page_at(e, 50));
+    EXPECT(mmap(page_at(e, 50), 300 * PATTERN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == page_at(e, 50));
     EXPECT(pattern_not_zero(page_at(e, 50), 300 * PATTERN_PAGE) == 0);
     EXPECT(region_wrong_part(&e->region, 1, 0, 50) == 0);
     EXPECT(region_wrong_part(&e->region, 1, 350, e->region.pages - 350) == 0);

@@ -123,8 +123,8 @@ size_t region_wrong_part(const struct region *region, uint64_t generation, size_
 
         if (here && wrong_pages++ == 0) {
             fprintf(stderr, "page %zu of %zu at %p, seed %#llx, generation %llu: %zu bytes wrong, %zu not zero\n", i,
-                    region->pages, (const void *)page, (unsigned long long)region->seed,
-                    (unsigned long long)generation, here, pattern_not_zero(page, PATTERN_PAGE));
+                    region->pages, (const void *)page, (unsigned long long)region->seed, (unsigned long long)generation,
+                    here, pattern_not_zero(page, PATTERN_PAGE));
             region_explain(region, i);
         }
         wrong += here;
