@@ -3,9 +3,12 @@
 
 /* The window is judged after so many pages. */
 #define JUDGED 128u
-/* In percent: a hit saves a read of some 50 us and more, a miss costs some 3 us and a frame for a while. */
-#define GROW_PERCENT 20u
-#define SHRINK_PERCENT 10u
+/*
+ * In percent of the pages read along that get used. Where accesses are random, every page has some chance of being
+ * touched, and one read along only takes the place of another: that must not count as success.
+ */
+#define GROW_PERCENT 50u
+#define SHRINK_PERCENT 35u
 /* It never goes away: without any pages read along nobody would see that they are worth it again. */
 #define WINDOW_MIN 2u
 #define WINDOW_START 8u

@@ -30,6 +30,10 @@ static unsigned queue_first, queue_end;
 
 static _Atomic bool deferred;
 
+/* How many more faults count as those of several threads since another than the last one faulted. */
+#define SEVERAL_THREADS 64
+static int last_tid, several_threads;
+
 static _Atomic int room_fd = -1; /* of no use but for its number */
 
 static int main_tid;
@@ -68,6 +72,15 @@ static void follow(struct weir_thread *self, int tid) {
     sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus);
 }
 
+/* On duty. */
+static void note_thread(int tid) {
+    if (tid != last_tid)
+        several_threads = SEVERAL_THREADS;
+    else if (several_threads)
+        several_threads--;
+    last_tid = tid;
+}
+
 static void take_duty(struct weir_thread *self) {
     lock_acquire(rt.machine->platform, &duty);
     atomic_store(&on_duty, self);
@@ -76,7 +89,8 @@ static void take_duty(struct weir_thread *self) {
 void handler_hand_over(void) {
     struct weir_thread *self = weir_thread_self();
 
-    if (atomic_load(&on_duty) != self)
+    /* Where one thread faults alone, there is nobody to keep waiting, and waking another handler is work for nothing. */
+    if (atomic_load(&on_duty) != self || several_threads == 0)
         return;
     atomic_store(&on_duty, NULL);
     lock_release(rt.machine->platform, &duty);
@@ -198,6 +212,7 @@ void handler_run(struct weir_thread *self) {
 
         if (credentials_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
             continue;
+        note_thread((int)event.arg.pagefault.feat.ptid);
         follow(self, (int)event.arg.pagefault.feat.ptid);
         resolve(self, &event);
     }
