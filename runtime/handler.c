@@ -89,7 +89,8 @@ static void take_duty(struct weir_thread *self) {
 void handler_hand_over(void) {
     struct weir_thread *self = weir_thread_self();
 
-    /* Where one thread faults alone, there is nobody to keep waiting, and waking another handler is work for nothing. */
+    /* Where one thread faults alone, there is nobody to keep waiting, and waking another handler is work for nothing.
+     */
     if (atomic_load(&on_duty) != self || several_threads == 0)
         return;
     atomic_store(&on_duty, NULL);

@@ -159,7 +159,8 @@ def main():
                 f"{what}: {line.split()[0]} {float(line.split()[2]):.1f} s"))
             results[who].append(figures_of(output))
     bench.clear_progress()
-    print(f"{region_mib} MiB touched in {args.budget} MiB of RAM, medians of {len(next(iter(results.values())))} rounds; "
+    rounds = len(next(iter(results.values())))
+    print(f"{region_mib} MiB touched in {args.budget} MiB of RAM, medians of {rounds} rounds; "
           f"every word that was read was checked")
     medians = show(results, {"half": "half", "none": "all", "all": "nothing"}[args.contents])
     if args.json:
