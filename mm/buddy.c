@@ -79,14 +79,6 @@ static void __free_one_page(struct zone *zone, struct page *page, unsigned order
     add_block(zone, page, order, migratetype);
 }
 
-/* Something came free: reclaim from this zone is worth trying again. */
-static void mark_reclaimable(struct zone *zone) {
-    if (zone_is_all_unreclaimable(zone))
-        zone_clear_flag(zone, ZONE_ALL_UNRECLAIMABLE);
-    if (atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) != 0)
-        atomic_store_explicit(&zone->pages_scanned, 0, memory_order_relaxed);
-}
-
 /*
  * What reclaim took for its own use a moment ago and gives back (a slot table, a page for the pool that took nothing)
  * is no success of its: counting it as one, a task that frees nothing would go on for ever.
@@ -100,7 +92,7 @@ void free_one_page(struct zone *zone, struct page *page, unsigned order) {
 
     lock_acquire(p, &zone->lock);
     if (!is_reclaims_own(zone->machine, page))
-        mark_reclaimable(zone);
+        zone_mark_reclaimable(zone);
     for (unsigned i = 1; i < 1u << order; i++)
         set_free_flags(page + i, 0);
     __free_one_page(zone, page, order);
@@ -118,7 +110,7 @@ void free_pages_bulk(struct zone *zone, unsigned count, struct page_list *list) 
         struct page *page = pfn_to_page(m, list->tail);
 
         if (!is_reclaims_own(m, page))
-            mark_reclaimable(zone);
+            zone_mark_reclaimable(zone);
 
         list_del(m, list, page);
         __free_one_page(zone, page, 0);

@@ -116,6 +116,11 @@ enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, uns
  */
 void zap_page_range(struct mm *mm, uintptr_t start, uintptr_t end);
 /*
+ * Makes the page tables that move_page_range() will need, while reclaim may still take what it likes: within mm_still()
+ * memory for them might not be had, and somebody be killed for it. mmap_lock held for writing. MM_NOMEM: nothing done.
+ */
+enum mm_status prepare_page_range(struct mm *mm, uintptr_t from, uintptr_t to, size_t len);
+/*
  * Moves the entries of [from, from+len) to [to, to+len), which must be empty; the platform has moved the bytes, and
  * nothing in the source range is parked. mmap_lock held for writing. MM_NOMEM: nothing done.
  */
@@ -128,7 +133,7 @@ void unpark_range(struct mm *mm, uintptr_t start, uintptr_t end);
 /*
  * From now until mm_still_end() reclaim parks and evicts nothing in [start, end): for a host that is about to change
  * its own mapping there (mm_still, unpark_range, change, move_page_range, mm_still_end). One range at a time; mmap_lock
- * held for writing from the one to the other.
+ * held for writing from the one to the other, and no page allocated: what is left to reclaim may be nothing.
  */
 void mm_still(struct mm *mm, uintptr_t start, uintptr_t end);
 void mm_still_end(struct mm *mm);

@@ -292,6 +292,9 @@ void mm_still(struct mm *mm, uintptr_t start, uintptr_t end) {
 
 void mm_still_end(struct mm *mm) {
     mm_still(mm, 0, 0);
+    /* What kswapd found out about the zones meanwhile is true no longer. */
+    for_each_populated_zone(mm->machine, zone)
+        zone_mark_reclaimable(zone);
 }
 
 bool block_is_still(const struct block *block, uintptr_t addr) {

@@ -138,23 +138,6 @@ static unsigned step_pages(uintptr_t from, uintptr_t to, size_t len) {
     return len >> PAGE_SHIFT < nr ? (unsigned)(len >> PAGE_SHIFT) : nr;
 }
 
-/* Makes the tables that the move needs, so that it cannot fail half-way. */
-static enum mm_status make_tables(struct mm *mm, uintptr_t from, uintptr_t to, size_t len) {
-    for (size_t done = 0; done < len;) {
-        unsigned nr = step_pages(from + done, to + done, len - done);
-
-        if (find_block(mm, from + done)) {
-            struct block *block = block_get(mm, to + done);
-
-            if (!block || !block_lock_table(block))
-                return MM_NOMEM;
-            ptl_unlock(block);
-        }
-        done += (size_t)nr << PAGE_SHIFT;
-    }
-    return MM_OK;
-}
-
 /* A table that was made for a move and got nothing, or lost all it had, goes. */
 static void drop_empty_table(struct block *block, void *arg) {
     (void)arg;
@@ -162,9 +145,29 @@ static void drop_empty_table(struct block *block, void *arg) {
     block_unlock_table(block);
 }
 
+enum mm_status prepare_page_range(struct mm *mm, uintptr_t from, uintptr_t to, size_t len) {
+    for (size_t done = 0; done < len;) {
+        unsigned nr = step_pages(from + done, to + done, len - done);
+
+        if (find_block(mm, from + done)) {
+            struct block *block = block_get(mm, to + done);
+
+            if (!block || !block_lock_table(block))
+                goto no_memory;
+            ptl_unlock(block);
+        }
+        done += (size_t)nr << PAGE_SHIFT;
+    }
+    return MM_OK;
+no_memory:
+    for_each_block(mm, to, to + len, drop_empty_table, NULL);
+    return MM_NOMEM;
+}
+
 enum mm_status move_page_range(struct mm *mm, uintptr_t from, uintptr_t to, size_t len) {
     const struct platform *p = mm->machine->platform;
-    enum mm_status status = make_tables(mm, from, to, len);
+    /* So that the move cannot fail half-way. */
+    enum mm_status status = prepare_page_range(mm, from, to, len);
 
     if (status == MM_OK) {
         write_lock(p, &mm->rmap_lock);

@@ -23,6 +23,13 @@ bool zone_is_all_unreclaimable(const struct zone *zone) {
     return zone_test_flag(zone, ZONE_ALL_UNRECLAIMABLE);
 }
 
+void zone_mark_reclaimable(struct zone *zone) {
+    if (zone_is_all_unreclaimable(zone))
+        zone_clear_flag(zone, ZONE_ALL_UNRECLAIMABLE);
+    if (atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) != 0)
+        atomic_store_explicit(&zone->pages_scanned, 0, memory_order_relaxed);
+}
+
 bool zone_is_reclaim_locked(const struct zone *zone) {
     return zone_test_flag(zone, ZONE_RECLAIM_LOCKED);
 }

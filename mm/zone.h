@@ -98,6 +98,8 @@ void zone_set_flag(struct zone *zone, enum zone_flag flag);
 bool zone_test_and_set_flag(struct zone *zone, enum zone_flag flag);
 void zone_clear_flag(struct zone *zone, enum zone_flag flag);
 bool zone_is_all_unreclaimable(const struct zone *zone);
+/* Something came free, or may be taken again: reclaim from this zone is worth another try. */
+void zone_mark_reclaimable(struct zone *zone);
 bool zone_is_reclaim_locked(const struct zone *zone);
 bool zone_is_oom_locked(const struct zone *zone);
 

@@ -83,7 +83,12 @@ failed:
     return false;
 }
 
-/* The old range is still (mm_still): everything of it lies at its address, and nothing in the shadow or under way. */
+/* From here on, everything of the old range lies at its address, and nothing in the shadow or under way. */
+static void hold_still(const struct remap *r) {
+    mm_still(rt.mm, r->from, r->from + r->old_len);
+    unpark_range(rt.mm, r->from, r->from + r->old_len);
+}
+
 static long move_bytes_and_entries(const struct remap *r) {
     long result = reserve_move(r->from, r->to, r->old_len);
 
@@ -110,9 +115,15 @@ static long move_within(const struct remap *r) {
         return -ENOMEM;
     if (r->new_len > r->old_len)
         result = reserve_protect(r->to + r->old_len, r->to + r->new_len, flags);
-    if (!result)
+    if (!result && prepare_page_range(rt.mm, r->from, r->to, r->old_len) != MM_OK)
+        result = -ENOMEM;
+    if (!result) {
+        hold_still(r);
         result = move_bytes_and_entries(r);
+        mm_still_end(rt.mm);
+    }
     if (result) {
+        zap_page_range(rt.mm, r->to, r->to + r->new_len); /* the tables */
         (void)area_clear_range(rt.mm, r->to, r->to + r->new_len);
         reserve_follow(r->to, r->to + r->new_len);
         return result;
@@ -131,13 +142,18 @@ static long move_within(const struct remap *r) {
  */
 static long move_out(const struct remap *r) {
     uintptr_t old_end = r->from + r->old_len;
-    long result =
-        sys5(SYS_mremap, r->from, r->old_len, r->old_len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, r->to);
+    bool moved;
+    long result;
 
-    if (result < 0 && result > -4096)
-        return result;
+    hold_still(r);
+    result = sys5(SYS_mremap, r->from, r->old_len, r->old_len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, r->to);
+    moved = result >= 0 || result <= -4096;
     /* The pages are gone from here: only their entries are left to be forgotten. */
-    zap_page_range(rt.mm, r->from, old_end);
+    if (moved)
+        zap_page_range(rt.mm, r->from, old_end);
+    mm_still_end(rt.mm);
+    if (!moved)
+        return result;
     if (r->new_len > r->old_len)
         result = sys4(SYS_mremap, r->to, r->old_len, r->new_len, 0);
     if (!(r->flags & MREMAP_DONTUNMAP))
@@ -216,19 +232,13 @@ static long remap_in_place(struct remap *r) {
     return r->flags & MREMAP_MAYMOVE ? 1 : -ENOMEM;
 }
 
-/* Nobody may park or evict while bytes and entries disagree. */
-static long move_while_still(struct remap *r, bool outside) {
-    uintptr_t old_end = r->from + r->old_len;
+static long move_locked(struct remap *r, bool outside) {
     long result;
 
     space_write_lock();
     result = outside ? 0 : choose_target(r);
-    if (!result) {
-        mm_still(rt.mm, r->from, old_end);
-        unpark_range(rt.mm, r->from, old_end);
+    if (!result)
         result = outside ? move_out(r) : move_within(r);
-        mm_still_end(rt.mm);
-    }
     space_write_unlock();
     return result;
 }
@@ -271,7 +281,7 @@ long space_mremap(uintptr_t addr, size_t old_len, size_t new_len, int flags, uin
         if (!fits)
             return -ENOMEM;
     }
-    result = move_while_still(&r, outside);
+    result = move_locked(&r, outside);
     if (result > 0)
         lock_grown(&r, result);
     return result;

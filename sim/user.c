@@ -160,6 +160,9 @@ enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr
         goto out;
     flags = area->flags;
     zap_page_range(mm, target, target + len);
+    status = prepare_page_range(mm, source, target, len);
+    if (status != MM_OK)
+        goto out;
     mm_still(mm, source, source + len);
     sim->injecting = false; /* a host that cannot bring a page back would refuse the move */
     unpark_range(mm, source, source + len);
