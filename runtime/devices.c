@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/devices.h"
 
-#include <errno.h>
-
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "runtime/bytes.h"
@@ -48,6 +46,14 @@ static void write_done(void *arg, uint32_t offset, void *cookie, enum mm_status 
     end_swap_write(rt.machine, cookie, status);
 }
 
+/* The file, of so many slots now, has just been asked to grow: what it did not get it is not going to get. */
+static void note_limit(uint32_t slots) {
+    uint32_t limit = (uint32_t)(rt.config.swap_bytes / PAGE_SIZE);
+    bool short_of_room = slots - swap_inuse(rt.machine, (unsigned)file_type) < GROW_AHEAD;
+
+    swap_set_limit(rt.machine, (unsigned)file_type, short_of_room ? slots : limit);
+}
+
 bool devices_open_file(int fd, void *memory) {
     struct swap_file *file;
     struct device *device;
@@ -76,6 +82,7 @@ bool devices_open_file(int fd, void *memory) {
     *device = (struct device){.kind = DEVICE_FILE, .file = file, .memory = memory, .hold_fd = -1};
     device->digests = digest_create(rt.machine, (uint32_t)(rt.config.swap_bytes / PAGE_SIZE) + 1);
     file_type = (int)type;
+    note_limit(slots);
     rt.stats->file_limit_pages = rt.config.swap_bytes / PAGE_SIZE;
     return true;
 }
@@ -111,6 +118,7 @@ void devices_tend(void) {
         uint32_t slots = swap_file_grow(device->file, swap_inuse(rt.machine, (unsigned)file_type), GROW_AHEAD);
 
         swap_extend(rt.machine, (unsigned)file_type, slots);
+        note_limit(slots);
     }
     devices_thaw();
     for (unsigned type = 0; type < MAX_SWAPFILES; type++) {

@@ -30,11 +30,6 @@ bool devices_is_file(unsigned type);
 
 /* Grows the file ahead of its use; gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
 void devices_tend(void);
-/*
- * The process may be about to lose the right to make files in the swap directory: makes some ahead, for children. After
- * those are used up a child has no file of its own.
- */
-void devices_foresee(void);
 /* Sends gathered writes off and waits up to timeout_ns for one to complete; returns at once if there are none. */
 void devices_wait(uint64_t timeout_ns);
 /* Waits until no write is in flight. */
@@ -44,7 +39,7 @@ void devices_refresh_stats(void);
 /* A line on standard error about the state of swap, for an OOM report. */
 void devices_say_swap(void);
 
-/* -- fork: what a child inherits. -- */
+/* -- inheritance.c: what a forked child gets of them. -- */
 #define DEVICES_MAX_INHERITED 30
 #define DEVICES_MAX_SPARE 16
 struct devices_inheritance {
@@ -61,6 +56,11 @@ struct devices_inheritance {
 /* In the parent, world stopped: what the child to come may read; freezes its slots. own_fd, the
  * spare_fds and the hold_fds are the caller's. */
 void devices_bequeath(struct devices_inheritance *ret_inheritance);
+/*
+ * The process may be about to lose the right to make files in the swap directory: makes some ahead, for children. After
+ * those are used up a child has no file of its own.
+ */
+void devices_foresee(void);
 /* Frees slots frozen for children that are gone. No lock held. */
 void devices_thaw(void);
 /* In the child's service thread: takes the inheritance over and makes a file of its own. False: has said why. */

@@ -10,9 +10,12 @@
 #ifndef RUNTIME_FORK_H
 #define RUNTIME_FORK_H
 
+#include <stdbool.h>
+
 struct weir_request;
 struct weir_thread;
 
+/* -- the parent (fork_parent.c) -- */
 /* The service thread's parts of fork_prepare and fork_parent (runtime.h). They set request->result. */
 void fork_service_prepare(struct weir_request *request);
 void fork_service_settle(struct weir_request *request);
@@ -21,5 +24,14 @@ void fork_service_parent(struct weir_request *request);
 int fork_in_progress_by(int tid);
 /* A handler has read the event of a fork: the child's userfaultfd. */
 void fork_child_born(int child_uffd);
+/* In the child, before its threads start: nobody forks here. */
+void fork_service_after_fork(void);
+
+/* -- the child (fork_child.c) -- */
+/* Its end of the socket, in the program's descriptor table; negative: there is none. Before the service thread starts.
+ */
+void fork_child_take_channel(int fd);
+/* On the service thread, first of all: takes everything over and starts the other threads. False: it cannot. */
+bool fork_child_prepare(void);
 
 #endif

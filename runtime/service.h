@@ -27,7 +27,7 @@ enum weir_op {
     OP_HOLD,         /* addr, len: keep resident (mm_hold each page) */
     OP_RELEASE,      /* addr, len */
     OP_CREDENTIALS,  /* pointer to struct weir_credentials, in unmanaged memory */
-    OP_FORK_PREPARE, /* runtime/fork.c */
+    OP_FORK_PREPARE, /* runtime/fork.h */
     OP_FORK_SETTLE,
     OP_FORK_PARENT,
 };
@@ -40,7 +40,7 @@ int weir_manages(uintptr_t addr, size_t len);
  */
 long weir_call(enum weir_op op, uintptr_t a0, uintptr_t a1, uintptr_t a2, uintptr_t a3, uintptr_t a4);
 
-/* The service thread's side: one request. space.c does the address-space operations, fork.c the fork ones. */
+/* The service thread's side: one request. space.c does the address-space operations, fork_parent.c the fork ones. */
 struct weir_request {
     _Atomic uint32_t state; /* 0 free, 1 being filled, 2 posted, 3 taken, 4 answered; a futex word */
     uint32_t op;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork_channel.h - what parent and child say to each other in a fork, over a socket of whole messages.
+ *
+ * Parent: greeting, and if it said so the child's userfaultfd ("u"); child: "t", it takes over; parent: handover;
+ * child: "r", it stands.
+ */
+#ifndef RUNTIME_FORK_CHANNEL_H
+#define RUNTIME_FORK_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/devices.h"
+
+/* Pages that the parent's handler may give a child before the child is on its feet: libc's FILEs and the like. */
+#define MAX_SERVED 256u
+#define MAX_FDS (2 * DEVICES_MAX_INHERITED + DEVICES_MAX_SPARE + 3)
+
+struct greeting {
+    /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd and the spare_fds; then the device. */
+    struct devices_inheritance inheritance;
+    bool event; /* the child's userfaultfd follows in a message of its own */
+};
+struct handover {
+    unsigned nr_served;
+    uintptr_t served[MAX_SERVED]; /* pages that the parent has put into the child's memory */
+};
+
+/* Returns bytes sent or a negative errno. */
+long send_message(int fd, const void *data, size_t len, const int *fds, unsigned nr_fds);
+/* Returns bytes received, 0 at the other side's end, or a negative errno. ret_fds: NULL, or room for MAX_FDS. */
+long receive_message(int fd, void *data, size_t len, int *ret_fds, unsigned *ret_nr_fds);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork_child.c - a fork as the child's service thread sees it: it takes over what the parent's threads have done for
+ * the child, and starts the others.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "runtime/boot.h"
+#include "runtime/bytes.h"
+#include "runtime/credentials.h"
+#include "runtime/devices.h"
+#include "runtime/fork.h"
+#include "runtime/fork_channel.h"
+#include "runtime/handler.h"
+#include "runtime/runtime.h"
+#include "runtime/space.h"
+#include "runtime/sys.h"
+#include "runtime/uffd.h"
+
+static int channel; /* the child's end, in its service thread's table */
+
+void fork_child_take_channel(int fd) {
+    channel = fd;
+}
+
+static bool open_in_child(bool event, int device) {
+    unsigned nr = 0;
+    char word;
+    int fd = -1, unused;
+
+    rt.uffd_device = device;
+    if (event) {
+        if (receive_message(channel, &word, 1, &fd, &nr) != 1 || nr != 1)
+            return false;
+        rt.uffd = fd;
+        return true;
+    }
+    rt.uffd = uffd_open(device, &unused);
+    return rt.uffd >= 0 && uffd_handshake() == 0;
+}
+
+/* Everything but what is the host's. */
+static bool register_all(void) {
+    uintptr_t at = rt.region_start;
+    const struct vm_area *area;
+
+    for (area = find_area_from(rt.mm, at); area; area = area_next(rt.mm, area)) {
+        if (!(area->flags & VM_FOREIGN))
+            continue;
+        if (area->start > at && uffd_register(at, area->start - at) < 0)
+            return false;
+        at = area->end;
+    }
+    return (at == rt.region_end || uffd_register(at, rt.region_end - at) == 0) &&
+           uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && credentials_register() == 0;
+}
+
+static void count_impostors(struct block *block, void *arg) {
+    unsigned char resident[PTRS_PER_TABLE];
+    unsigned *ret_count = arg;
+
+    if (!block->table || sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
+        return;
+    for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
+        pte_t entry = block->table->pte[i];
+
+        if ((resident[i] & 1) && (entry & (PTE_SWAP | PTE_PARKED)))
+            (*ret_count)++;
+    }
+}
+
+/* The page is there, put there by the parent and perhaps written since, but the tables do not know. */
+static bool adopt_page(uintptr_t addr) {
+    static char saved[PAGE_SIZE];
+    enum fault_result result;
+
+    memcpy(saved, (const void *)addr, PAGE_SIZE);
+    sys3(SYS_madvise, addr, PAGE_SIZE, MADV_DONTNEED);
+    read_lock(rt.machine->platform, &rt.mm->mmap_lock);
+    result = handle_mm_fault(rt.mm, addr, true, NULL, NULL);
+    read_unlock(rt.machine->platform, &rt.mm->mmap_lock);
+    if (result == FAULT_SIGBUS || result == FAULT_OOM)
+        return false;
+    if (memcmp((const void *)addr, saved, PAGE_SIZE) != 0)
+        memcpy((void *)addr, saved, PAGE_SIZE);
+    return true;
+}
+
+static bool take_over(void) {
+    struct handover handover = {.nr_served = 0};
+    unsigned impostors = 0;
+
+    if (send_message(channel, "t", 1, NULL, 0) != 1 ||
+        receive_message(channel, &handover, sizeof(handover), NULL, NULL) != (long)sizeof(handover))
+        return false;
+    if (!rt.have_fork_event) {
+        for_each_block(rt.mm, rt.mm->start, rt.mm->end, count_impostors, &impostors);
+        if (impostors) {
+            weir_say("a forked child touched %u swapped-out pages before it could be helped", impostors);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < handover.nr_served; i++)
+        if (!adopt_page(handover.served[i]))
+            return false;
+    return true;
+}
+
+/* The child's service thread: a copy of the program's descriptor table, of which only the socket is kept. */
+bool fork_child_prepare(void) {
+    struct greeting greeting;
+    int fds[MAX_FDS];
+    unsigned nr = 0, used = 0;
+
+    if (channel < 0)
+        return false;
+    if (channel > 0)
+        sys3(SYS_close_range, 0, channel - 1, 0);
+    sys3(SYS_close_range, channel + 1, ~0u, 0);
+    handler_keep_room();
+    if (receive_message(channel, &greeting, sizeof(greeting), fds, &nr) != (long)sizeof(greeting))
+        return false;
+    for (unsigned i = 0; i < greeting.inheritance.nr; i++) {
+        if (greeting.inheritance.areas[i].hold_fd < 0)
+            continue;
+        if (used + 2 > nr)
+            return false;
+        greeting.inheritance.areas[i].file_fd = fds[used++];
+        greeting.inheritance.areas[i].hold_fd = fds[used++];
+    }
+    if (greeting.inheritance.own_fd >= 0)
+        greeting.inheritance.own_fd = used < nr ? fds[used++] : -EBADF;
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        greeting.inheritance.spare_fds[i] = used < nr ? fds[used++] : -EBADF;
+    if (!open_in_child(greeting.event, used < nr ? fds[used] : -1))
+        return false;
+    bytes_open();
+    if (!greeting.event && !register_all())
+        return false;
+    if (space_after_fork() < 0)
+        return false;
+    for (unsigned node = 0; node < rt.machine->nr_nodes; node++)
+        atomic_store(&rt.machine->nodes[node]->kswapd_awake, 0);
+    if (!devices_inherit(&greeting.inheritance) || !take_over() || !boot_start_threads())
+        return false;
+    return send_message(channel, "r", 1, NULL, 0) == 1;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork_parent.c - a fork as the parent's own threads see it: the service thread stops the world and starts it again, a
+ * handler answers for the child meanwhile.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "runtime/bytes.h"
+#include "runtime/devices.h"
+#include "runtime/fork.h"
+#include "runtime/fork_channel.h"
+#include "runtime/handler.h"
+#include "runtime/runtime.h"
+#include "runtime/service.h"
+#include "runtime/sys.h"
+#include "runtime/uffd.h"
+#include "runtime/world.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+static struct {
+    _Atomic int tid; /* who forks; 0: nobody */
+    int channel;     /* the parent's end, in weir's descriptor table */
+    int child_uffd;
+    int stop_pipe[2];      /* closing [1] ends serve_child */
+    _Atomic uint32_t born; /* 0 not yet, 1 being served, 2 served no more; a futex word */
+    struct handover handover;
+} fork_state = {.channel = -1, .child_uffd = -1};
+
+int fork_in_progress_by(int tid) {
+    return tid != 0 && atomic_load(&fork_state.tid) == tid;
+}
+
+/* -- the service thread -------------------------------------------------------------------------------------------- */
+
+/* The forking thread's descriptor, into weir's table. */
+static int fetch_descriptor(int tid, int fd) {
+    long pidfd = sys2(SYS_pidfd_open, tid, PIDFD_THREAD);
+    long mine;
+
+    if (pidfd < 0) /* before 6.9: only the main thread can be asked, which shares its table as a rule */
+        pidfd = sys2(SYS_pidfd_open, sys0(SYS_getpid), 0);
+    mine = sys3(SYS_pidfd_getfd, pidfd, fd, 0);
+    sys1(SYS_close, pidfd);
+    return (int)mine;
+}
+
+static void send_greeting(void) {
+    struct greeting greeting = {.event = rt.have_fork_event};
+    int fds[MAX_FDS];
+    unsigned nr = 0;
+
+    devices_bequeath(&greeting.inheritance);
+    for (unsigned i = 0; i < greeting.inheritance.nr; i++) {
+        if (greeting.inheritance.areas[i].hold_fd < 0)
+            continue; /* the child will see that it lacks one, and say so */
+        fds[nr++] = greeting.inheritance.areas[i].file_fd;
+        fds[nr++] = greeting.inheritance.areas[i].hold_fd;
+    }
+    if (greeting.inheritance.own_fd >= 0)
+        fds[nr++] = greeting.inheritance.own_fd;
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        fds[nr++] = greeting.inheritance.spare_fds[i];
+    if (rt.uffd_device >= 0)
+        fds[nr++] = rt.uffd_device;
+    send_message(fork_state.channel, &greeting, sizeof(greeting), fds, nr);
+    for (unsigned i = 0; i < greeting.inheritance.nr; i++)
+        if (greeting.inheritance.areas[i].hold_fd >= 0)
+            sys1(SYS_close, greeting.inheritance.areas[i].hold_fd);
+    if (greeting.inheritance.own_fd >= 0)
+        sys1(SYS_close, greeting.inheritance.own_fd);
+    for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
+        sys1(SYS_close, greeting.inheritance.spare_fds[i]);
+}
+
+void fork_service_prepare(struct weir_request *request) {
+    fork_state.channel = (int)request->args[0] < 0 ? -1 : fetch_descriptor(request->tid, (int)request->args[0]);
+    fork_state.child_uffd = -1;
+    fork_state.handover.nr_served = 0;
+    atomic_store(&fork_state.born, 0);
+    sys2(SYS_pipe2, fork_state.stop_pipe, O_CLOEXEC);
+    atomic_store(&fork_state.tid, request->tid);
+    world_stop(request->tid);
+    devices_settle();
+    bytes_drop_stale(true);
+    if (fork_state.channel >= 0)
+        send_greeting();
+    request->result = 0;
+}
+
+/*
+ * A thread wakes before the handler that woke it has put its locks down and its tables right: the fork must not copy
+ * them like that. After this the forking thread touches nothing that could be out.
+ */
+void fork_service_settle(struct weir_request *request) {
+    world_settle();
+    devices_settle();
+    bytes_drop_stale(true);
+    request->result = 0;
+}
+
+/* Ends serve_child and waits until it has. */
+static void stop_serving(void) {
+    uint32_t born;
+
+    sys1(SYS_close, fork_state.stop_pipe[1]);
+    fork_state.stop_pipe[1] = -1;
+    while ((born = atomic_load(&fork_state.born)) == 1)
+        futex_wait(&fork_state.born, born, -1);
+}
+
+void fork_service_parent(struct weir_request *request) {
+    char word;
+
+    /* The child asks for what it was served, takes over, and says when it stands; or it is gone and nothing comes. */
+    if (fork_state.channel >= 0 && receive_message(fork_state.channel, &word, 1, NULL, NULL) == 1) {
+        stop_serving();
+        send_message(fork_state.channel, &fork_state.handover, sizeof(fork_state.handover), NULL, 0);
+        receive_message(fork_state.channel, &word, 1, NULL, NULL);
+    }
+    if (fork_state.stop_pipe[1] >= 0)
+        stop_serving();
+    sys1(SYS_close, fork_state.stop_pipe[0]);
+    if (fork_state.channel >= 0)
+        sys1(SYS_close, fork_state.channel);
+    if (fork_state.child_uffd >= 0)
+        sys1(SYS_close, fork_state.child_uffd);
+    handler_keep_room();
+    atomic_store(&fork_state.tid, 0);
+    world_start();
+    handler_retry_deferred();
+    request->result = 0;
+}
+
+/* -- the handler, answering for the child ---------------------------------------------------------------------------
+ */
+
+static pte_t entry_of(uintptr_t addr) {
+    struct block *block = find_block(rt.mm, addr);
+
+    return block && block->table ? block->table->pte[pte_index(addr)] : 0;
+}
+
+/* A page as the child must see it, given into its memory. The world is stopped: the parent's tables are the child's. */
+static bool give_page(int child_uffd, uintptr_t addr) {
+    static char buffer[PAGE_SIZE] __attribute__((aligned(4096)));
+    const struct vm_area *area = find_area(rt.mm, addr);
+    pte_t entry = entry_of(addr);
+    const void *bytes = buffer;
+    long result;
+
+    memset(buffer, 0, sizeof(buffer));
+    if (area && (area->flags & VM_WIPEONFORK))
+        entry = 0;
+    if (entry & PTE_PARKED)
+        bytes = bytes_parked(addr);
+    else if ((entry & PTE_SWAP) && !devices_read_slot((swp_entry_t){(uint32_t)(entry >> PTE_PFN_SHIFT)}, buffer))
+        entry |= PTE_POISON;
+    if (entry & PTE_POISON)
+        return uffd_poison(child_uffd, addr, PAGE_SIZE) == 0;
+    do
+        result = uffd_copy(child_uffd, addr, bytes, PAGE_SIZE, true);
+    while (result == -EAGAIN);
+    return result > 0;
+}
+
+static void serve_child(int child_uffd) {
+    struct pollfd polls[2] = {{.fd = child_uffd, .events = POLLIN}, {.fd = fork_state.stop_pipe[0], .events = POLLIN}};
+
+    for (;;) {
+        struct uffd_msg event;
+        struct handover *handover = &fork_state.handover;
+        uintptr_t addr;
+
+        polls[0].revents = polls[1].revents = 0;
+        sys3(SYS_poll, polls, 2, -1);
+        if (polls[1].revents)
+            return;
+        if (!(polls[0].revents & POLLIN) || sys3(SYS_read, child_uffd, &event, sizeof(event)) <= 0 ||
+            event.event != UFFD_EVENT_PAGEFAULT)
+            continue;
+        addr = (uintptr_t)event.arg.pagefault.address & PAGE_MASK;
+        if (handover->nr_served < MAX_SERVED && give_page(child_uffd, addr))
+            handover->served[handover->nr_served++] = addr;
+        else
+            uffd_poison(child_uffd, addr, PAGE_SIZE);
+    }
+}
+
+static void poison_missing(struct block *block, void *arg) {
+    int child_uffd = *(int *)arg;
+
+    for (unsigned i = 0; block->table && i < PTRS_PER_TABLE; i++)
+        if (block->table->pte[i] & (PTE_SWAP | PTE_PARKED))
+            uffd_poison(child_uffd, block->start + i * PAGE_SIZE, PAGE_SIZE);
+}
+
+void fork_child_born(int child_uffd) {
+    if (atomic_load(&fork_state.tid) == 0) {
+        /* A raw system call made this child: it has no weir. What it cannot have must not read as zeros. */
+        weir_say("a process was forked by a raw system call: touching what was swapped out gives it SIGBUS");
+        for_each_block(rt.mm, rt.mm->start, rt.mm->end, poison_missing, &child_uffd);
+        sys1(SYS_close, child_uffd);
+        return;
+    }
+    fork_state.child_uffd = child_uffd;
+    atomic_store(&fork_state.born, 1);
+    if (fork_state.channel >= 0)
+        send_message(fork_state.channel, "u", 1, &child_uffd, 1);
+    serve_child(child_uffd);
+    atomic_store(&fork_state.born, 2);
+    futex_wake(&fork_state.born, 1);
+}
+
+void fork_service_after_fork(void) {
+    atomic_store(&fork_state.tid, 0);
+}
