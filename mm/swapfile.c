@@ -13,6 +13,7 @@ struct swap_info {
     int prio;
     int next;     /* area of the next lower or equal priority, -1 none */
     uint32_t max; /* slots, the never used slot 0 included */
+    uint32_t limit; /* what max may become by extension; of no meaning where it is less */
     uint32_t inuse_pages;
     uint32_t lowest_bit, highest_bit; /* no free slot lies outside; lowest > highest: none is free */
     uint32_t cluster_next, cluster_nr;
@@ -33,6 +34,11 @@ static uint32_t area_pages(const struct swap_info *area) {
     return area->max - 1;
 }
 
+/* Slots that the area may still be extended by. */
+static uint32_t area_growth(const struct swap_info *area) {
+    return area->limit > area->max ? area->limit - area->max : 0;
+}
+
 /* -- the list of writable areas, by descending priority. --------------------------------------------------------- */
 
 static void list_insert(struct machine *m, unsigned type) {
@@ -46,6 +52,7 @@ static void list_insert(struct machine *m, unsigned type) {
     m->swap_list_next = m->swap_list_head;
     m->nr_swap_pages += area_pages(area) - area->inuse_pages;
     m->total_swap_pages += area_pages(area) - area->inuse_pages;
+    m->nr_swap_growth += area_growth(area);
 }
 
 static void list_remove(struct machine *m, unsigned type) {
@@ -58,6 +65,7 @@ static void list_remove(struct machine *m, unsigned type) {
     m->swap_list_next = m->swap_list_head;
     m->nr_swap_pages -= area_pages(area) - area->inuse_pages;
     m->total_swap_pages -= area_pages(area) - area->inuse_pages;
+    m->nr_swap_growth -= area_growth(area);
 }
 
 /* -- adding and removing areas. ------------------------------------------------------------------------------------ */
@@ -127,7 +135,7 @@ void swap_extend(struct machine *m, unsigned type, uint32_t nr_pages) {
     lock_acquire(m->platform, &m->swap_lock);
     area = area_of(m, type);
     if (area && nr_pages > area->max && nr_pages <= 1u << SWAP_TYPE_SHIFT) {
-        uint32_t more = nr_pages - area->max;
+        uint32_t more = nr_pages - area->max, growth = area_growth(area);
 
         if (area->lowest_bit > area->highest_bit)
             area->lowest_bit = area->max;
@@ -136,7 +144,23 @@ void swap_extend(struct machine *m, unsigned type, uint32_t nr_pages) {
         if (area->flags & SWP_WRITEOK) {
             m->nr_swap_pages += more;
             m->total_swap_pages += more;
+            m->nr_swap_growth -= growth - area_growth(area);
         }
+    }
+    lock_release(m->platform, &m->swap_lock);
+}
+
+void swap_set_limit(struct machine *m, unsigned type, uint32_t nr_pages) {
+    struct swap_info *area;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    area = area_of(m, type);
+    if (area) {
+        long growth = area_growth(area);
+
+        area->limit = nr_pages;
+        if (area->flags & SWP_WRITEOK)
+            m->nr_swap_growth += (long)area_growth(area) - growth;
     }
     lock_release(m->platform, &m->swap_lock);
 }
@@ -200,12 +224,14 @@ bool swap_gives_up_slot(const struct machine *m, swp_entry_t entry) {
     const struct swap_info *area = &m->swap_areas[swp_type(entry)];
 
     return (area->flags & SWP_EXCLUSIVE) || vm_swap_full(m) ||
-           __atomic_load_n(&area->inuse_pages, __ATOMIC_RELAXED) * 2ull > area_pages(area);
+           __atomic_load_n(&area->inuse_pages, __ATOMIC_RELAXED) * 2ull > (uint64_t)area_pages(area) + area_growth(area);
 }
 
 bool vm_swap_full(const struct machine *m) {
-    return __atomic_load_n(&m->nr_swap_pages, __ATOMIC_RELAXED) * 2 <
-           __atomic_load_n(&m->total_swap_pages, __ATOMIC_RELAXED);
+    long growth = __atomic_load_n(&m->nr_swap_growth, __ATOMIC_RELAXED);
+
+    return (__atomic_load_n(&m->nr_swap_pages, __ATOMIC_RELAXED) + growth) * 2 <
+           __atomic_load_n(&m->total_swap_pages, __ATOMIC_RELAXED) + growth;
 }
 
 /* -- slots. ----------------------------------------------------------------------------------------------------------
@@ -413,7 +439,7 @@ static const char *check_area(struct machine *m, const struct swap_info *area) {
 
 const char *swap_check(struct machine *m) {
     const char *wrong = NULL;
-    long inuse = 0;
+    long inuse = 0, growth = 0;
 
     if (!m->swap_areas)
         return NULL;
@@ -423,7 +449,11 @@ const char *swap_check(struct machine *m) {
             continue;
         wrong = check_area(m, &m->swap_areas[type]);
         inuse += m->swap_areas[type].inuse_pages;
+        if (m->swap_areas[type].flags & SWP_WRITEOK)
+            growth += area_growth(&m->swap_areas[type]);
     }
+    if (!wrong && growth != m->nr_swap_growth)
+        wrong = "nr_swap_growth is not what the swap areas may still be extended by";
     if (!wrong && m->nr_swap_pages + inuse != m->total_swap_pages)
         wrong = "free and used swap slots do not add up to total_swap_pages";
     lock_release(m->platform, &m->swap_lock);

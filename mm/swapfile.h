@@ -35,6 +35,11 @@ enum swap_flags {
 enum mm_status swap_add(struct machine *m, uint32_t nr_pages, int prio, unsigned flags, unsigned *ret_type);
 /* The area has grown: slots up to nr_pages-1 are usable now. */
 void swap_extend(struct machine *m, unsigned type, uint32_t nr_pages);
+/*
+ * Up to how many slots the area can be extended, as far as its host knows: those that it does not have yet count as
+ * free when it is asked whether slots are short. At first, and at least, those that it has.
+ */
+void swap_set_limit(struct machine *m, unsigned type, uint32_t nr_pages);
 /* Takes away SWP_WRITEOK (no new slots, no slot written again; what is in it stays readable) or gives it back. */
 void swap_set_writable(struct machine *m, unsigned type, bool writable);
 /* Forgets an area with no slot in use. MM_BUSY if there is one. */

@@ -124,6 +124,35 @@ static void a_frozen_area_gives_out_no_slots_and_keeps_what_it_has(void **state)
     fake_finish(fake);
 }
 
+static void slots_are_short_only_where_the_area_cannot_be_extended(void **state) {
+    struct fake *fake = boot();
+    struct machine *m = fake->machine;
+    unsigned type = add(fake, 5, 1);
+    swp_entry_t entry = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        entry = get_swap_page(m);
+    assert_true(vm_swap_full(m));
+    assert_true(swap_gives_up_slot(m, entry));
+    swap_set_limit(m, type, 8);
+    assert_false(vm_swap_full(m));
+    assert_false(swap_gives_up_slot(m, entry));
+    fake_check(fake);
+    /* What it has been extended by is no longer to come. */
+    swap_extend(m, type, 6);
+    assert_int_equal(m->nr_swap_growth, 2);
+    swap_set_writable(m, type, false);
+    assert_int_equal(m->nr_swap_growth, 0);
+    swap_set_writable(m, type, true);
+    fake_check(fake);
+    swap_set_limit(m, type, 0);
+    assert_int_equal(m->nr_swap_growth, 0);
+    assert_true(swap_gives_up_slot(m, entry));
+    fake_check(fake);
+    fake_finish(fake);
+}
+
 static void an_extended_area_gives_out_its_new_slots(void **state) {
     struct fake *fake = boot();
     struct machine *m = fake->machine;
@@ -253,6 +282,7 @@ int main(void) {
         cmocka_unit_test(a_slot_is_free_when_its_last_count_goes),
         cmocka_unit_test(an_area_without_room_is_passed_over),
         cmocka_unit_test(a_frozen_area_gives_out_no_slots_and_keeps_what_it_has),
+        cmocka_unit_test(slots_are_short_only_where_the_area_cannot_be_extended),
         cmocka_unit_test(an_extended_area_gives_out_its_new_slots),
         cmocka_unit_test(an_area_in_use_cannot_be_removed),
         cmocka_unit_test(swap_is_full_when_less_than_half_is_free),
