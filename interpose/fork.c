@@ -10,12 +10,15 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "interpose/interpose.h"
 #include "runtime/runtime.h"
+#include "runtime/sys.h"
 
 #define MAX_HANDLERS 512u
+#define MAX_TRIES 10
 
 /* Of glibc, in no header. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso_handle);
@@ -33,6 +36,8 @@ static atomic_flag table_lock = ATOMIC_FLAG_INIT;
 
 /* How many handlers this thread's fork has prepared. */
 static __thread unsigned nr_prepared;
+/* What fork_parent said of this thread's last fork. */
+static __thread int fork_result;
 
 static void lock_table(void) {
     while (atomic_flag_test_and_set(&table_lock))
@@ -66,7 +71,7 @@ static void run_prepare(void) {
 }
 
 static void run_parent(void) {
-    fork_parent();
+    fork_result = fork_parent();
     for (unsigned i = 0; i < nr_prepared; i++) {
         struct handlers it = handlers_at(i);
 
@@ -122,17 +127,42 @@ void fork_handlers_init(void) {
     REAL(__register_atfork)(run_prepare, run_parent, run_child, NULL);
 }
 
+/* Does it as often as chance spoils it. A child that cannot have its memory ends, and then there was no fork. */
+static pid_t fork_by(pid_t (*fork_once)(void)) {
+    for (int tries = 0;; tries++) {
+        pid_t pid = fork_once();
+
+        if (pid <= 0 || fork_result == 0)
+            return pid;
+        while (sys4(SYS_wait4, pid, NULL, __WALL, NULL) == -EINTR)
+            ;
+        if (fork_result != -EINTR || tries == MAX_TRIES) {
+            errno = EAGAIN;
+            return -1;
+        }
+    }
+}
+
 /* As fork(), but without anybody's handlers except weir's. */
-WEIR_EXPORT pid_t _Fork(void) {
+static pid_t bare_fork(void) {
+    pid_t (*real)(void) = REAL(_Fork); /* not while the world stands still: the loader's lock may be another's */
     pid_t pid;
 
     fork_prepare(false);
-    pid = REAL(_Fork)();
+    pid = real();
     if (pid == 0)
         fork_child();
     else
-        fork_parent();
+        fork_result = fork_parent();
     return pid;
+}
+
+WEIR_EXPORT pid_t fork(void) {
+    return fork_by(REAL(fork));
+}
+
+WEIR_EXPORT pid_t _Fork(void) {
+    return fork_by(bare_fork);
 }
 
 WEIR_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) {

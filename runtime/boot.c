@@ -10,6 +10,7 @@
 #include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
+#include "runtime/fork.h"
 #include "runtime/handler.h"
 #include "runtime/host.h"
 #include "runtime/kswapd.h"
@@ -161,7 +162,7 @@ static bool prepare_first(void) {
     sys3(SYS_close_range, 0, ~0u, 0);
     handler_keep_room();
     bytes_open();
-    if (!open_userfaultfd())
+    if (!open_userfaultfd() || !fork_open())
         return false;
     rt.mm = mm_create(rt.machine, rt.region_start, rt.region_end);
     if (!rt.mm || !devices_open(device_memory))

@@ -65,7 +65,6 @@ static void restore_signals(uint64_t mask) {
 
 void fork_prepare(bool streams) {
     bool lock_streams = streams && !__libc_single_threaded;
-    volatile char room[1024];
     uint64_t mask;
 
     if (!rt.up)
@@ -80,12 +79,9 @@ void fork_prepare(bool streams) {
     lock_acquire(rt.machine->platform, &fork_lock);
     signal_mask = mask;
     streams_locked = lock_streams;
-    /* What fork_parent needs of the stack is there, should it go a little deeper than we do. */
-    room[0] = 0;
-    (void)room[0];
     if (sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
         sockets[0] = sockets[1] = -1;
-    weir_call(OP_FORK_PREPARE, (uintptr_t)sockets[1], 0, 0, 0, 0);
+    weir_call(OP_FORK_PREPARE, (uintptr_t)sockets[1], (uintptr_t)__builtin_frame_address(0), 0, 0, 0);
     if (streams)
         touch_libc_files();
     weir_call(OP_FORK_SETTLE, 0, 0, 0, 0, 0);
@@ -98,25 +94,33 @@ static void close_sockets(void) {
     sockets[0] = sockets[1] = -1;
 }
 
-void fork_parent(void) {
+int fork_parent(void) {
     uint64_t mask = signal_mask;
     bool unlock_streams = streams_locked;
+    int result;
 
     if (!rt.up)
-        return;
+        return 0;
     close_sockets();
-    weir_call(OP_FORK_PARENT, 0, 0, 0, 0, 0);
+    result = (int)weir_call(OP_FORK_PARENT, 0, 0, 0, 0, 0);
     lock_release(rt.machine->platform, &fork_lock);
     if (unlock_streams)
         _IO_list_unlock();
     restore_signals(mask);
+    return result;
 }
 
 /* -- in the child -------------------------------------------------------------------------------------------------- */
 
+static void die(void) {
+    sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);
+}
+
 void fork_child(void) {
     if (!rt.up)
         return;
+    if (fork_is_torn())
+        die(); /* the parent tries again */
     fork_service_after_fork();
     world_after_fork();
     handler_after_fork();
@@ -129,8 +133,8 @@ void fork_child(void) {
     sockets[1] = -1;
     fork_child_take_channel(sockets[0]);
     if (!boot_start_service(fork_child_prepare)) {
-        weir_say("a forked child cannot go on: its memory could not be taken over");
-        sys2(SYS_kill, sys0(SYS_getpid), SIGKILL);
+        weir_say("a fork has failed: the child could not take over its memory");
+        die();
     }
     close_sockets();
     lock_init(&fork_lock, RANK_HOST);

@@ -16,6 +16,8 @@ struct weir_request;
 struct weir_thread;
 
 /* -- the parent (fork_parent.c) -- */
+/* Opens what a fork needs in the caller's descriptor table. Service thread, at boot and in a child. False: no room. */
+bool fork_open(void);
 /* The service thread's parts of fork_prepare and fork_parent (runtime.h). They set request->result. */
 void fork_service_prepare(struct weir_request *request);
 void fork_service_settle(struct weir_request *request);
@@ -24,6 +26,16 @@ void fork_service_parent(struct weir_request *request);
 int fork_in_progress_by(int tid);
 /* A handler has read the event of a fork: the child's userfaultfd. */
 void fork_child_born(int child_uffd);
+/*
+ * A handler is about to answer a fault of the thread that forks, and has put everything back. If it was made too late,
+ * the thread can go on and make its child before the handler is through.
+ */
+void fork_fault_begins(void);
+void fork_fault_ends(void);
+/* Lets go of the forking thread's stack; in parent and child. Service thread. */
+void fork_release_stack(void);
+/* In the child: was it made while a handler was at work? Then what it has copied may make no sense. */
+bool fork_is_torn(void);
 /* In the child, before its threads start: nobody forks here. */
 void fork_service_after_fork(void);
 

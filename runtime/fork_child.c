@@ -121,6 +121,8 @@ bool fork_child_prepare(void) {
         sys3(SYS_close_range, 0, channel - 1, 0);
     sys3(SYS_close_range, channel + 1, ~0u, 0);
     handler_keep_room();
+    if (!fork_open())
+        return false;
     if (receive_message(channel, &greeting, sizeof(greeting), fds, &nr) != (long)sizeof(greeting))
         return false;
     for (unsigned i = 0; i < greeting.inheritance.nr; i++) {
@@ -146,5 +148,6 @@ bool fork_child_prepare(void) {
         atomic_store(&rt.machine->nodes[node]->kswapd_awake, 0);
     if (!devices_inherit(&greeting.inheritance) || !take_over() || !boot_start_threads())
         return false;
+    fork_release_stack();
     return send_message(channel, "r", 1, NULL, 0) == 1;
 }

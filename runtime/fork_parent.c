@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "runtime/bytes.h"
 #include "runtime/devices.h"
@@ -16,6 +18,7 @@
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
+#include "runtime/space.h"
 #include "runtime/sys.h"
 #include "runtime/uffd.h"
 #include "runtime/world.h"
@@ -24,17 +27,46 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
+/* The forking thread's stack, should it be managed: pages around where it is that stay resident. */
+#define HELD_PAGES 5u
+
+/* What has become of the child, for its parent: BORN once its userfaultfd has come, and its faults are answered. */
+enum child { CHILD_AWAITED, CHILD_BORN, CHILD_SERVED, CHILD_GIVEN_UP };
+
 static struct {
     _Atomic int tid; /* who forks; 0: nobody */
     int channel;     /* the parent's end, in weir's descriptor table */
     int child_uffd;
-    int stop_pipe[2];      /* closing [1] ends serve_child */
-    _Atomic uint32_t born; /* 0 not yet, 1 being served, 2 served no more; a futex word */
+    _Atomic uint32_t child; /* enum child; a futex word */
+    uintptr_t held[HELD_PAGES];
+    bool settled;                       /* the forking thread is to touch nothing any more that could be out */
+    _Atomic uint32_t faults, disturbed; /* its faults being answered; those of them after it was settled */
     struct handover handover;
 } fork_state = {.channel = -1, .child_uffd = -1};
 
+static int stop_event = -1; /* readable: the child is to be served no more */
+
+bool fork_open(void) {
+    stop_event = (int)sys2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return stop_event >= 0;
+}
+
 int fork_in_progress_by(int tid) {
     return tid != 0 && atomic_load(&fork_state.tid) == tid;
+}
+
+void fork_fault_begins(void) {
+    atomic_fetch_add(&fork_state.faults, 1);
+    if (fork_state.settled)
+        atomic_store(&fork_state.disturbed, 1);
+}
+
+void fork_fault_ends(void) {
+    atomic_fetch_sub(&fork_state.faults, 1);
+}
+
+bool fork_is_torn(void) {
+    return atomic_load(&fork_state.faults) != 0;
 }
 
 /* -- the service thread -------------------------------------------------------------------------------------------- */
@@ -51,10 +83,12 @@ static int fetch_descriptor(int tid, int fd) {
     return (int)mine;
 }
 
-static void send_greeting(void) {
+/* False: the child will hear nothing. */
+static bool send_greeting(void) {
     struct greeting greeting = {.event = rt.have_fork_event};
     int fds[MAX_FDS];
     unsigned nr = 0;
+    bool sent;
 
     devices_bequeath(&greeting.inheritance);
     for (unsigned i = 0; i < greeting.inheritance.nr; i++) {
@@ -69,7 +103,7 @@ static void send_greeting(void) {
         fds[nr++] = greeting.inheritance.spare_fds[i];
     if (rt.uffd_device >= 0)
         fds[nr++] = rt.uffd_device;
-    send_message(fork_state.channel, &greeting, sizeof(greeting), fds, nr);
+    sent = send_message(fork_state.channel, &greeting, sizeof(greeting), fds, nr) == (long)sizeof(greeting);
     for (unsigned i = 0; i < greeting.inheritance.nr; i++)
         if (greeting.inheritance.areas[i].hold_fd >= 0)
             sys1(SYS_close, greeting.inheritance.areas[i].hold_fd);
@@ -77,20 +111,51 @@ static void send_greeting(void) {
         sys1(SYS_close, greeting.inheritance.own_fd);
     for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)
         sys1(SYS_close, greeting.inheritance.spare_fds[i]);
+    return sent;
+}
+
+static void close_channel(void) {
+    if (fork_state.channel >= 0)
+        sys1(SYS_close, fork_state.channel);
+    fork_state.channel = -1;
+}
+
+/*
+ * From when the world stops until it runs again, the forking thread uses its stack. A fault there would come when its
+ * child is copied, or when nobody answers.
+ */
+static void hold_stack(uintptr_t here) {
+    for (unsigned i = 0; i < HELD_PAGES; i++) {
+        uintptr_t page = (here & PAGE_MASK) + i * PAGE_SIZE - HELD_PAGES / 2 * PAGE_SIZE;
+
+        fork_state.held[i] = weir_manages(page, PAGE_SIZE) && space_hold(page, PAGE_SIZE) == 0 ? page : 0;
+    }
+}
+
+void fork_release_stack(void) {
+    for (unsigned i = 0; i < HELD_PAGES; i++)
+        if (fork_state.held[i])
+            space_release(fork_state.held[i], PAGE_SIZE);
 }
 
 void fork_service_prepare(struct weir_request *request) {
+    uint64_t stopped;
+
     fork_state.channel = (int)request->args[0] < 0 ? -1 : fetch_descriptor(request->tid, (int)request->args[0]);
     fork_state.child_uffd = -1;
     fork_state.handover.nr_served = 0;
-    atomic_store(&fork_state.born, 0);
-    sys2(SYS_pipe2, fork_state.stop_pipe, O_CLOEXEC);
+    fork_state.settled = false;
+    atomic_store(&fork_state.disturbed, 0);
+    atomic_store(&fork_state.child, CHILD_AWAITED);
+    sys3(SYS_read, stop_event, &stopped, sizeof(stopped)); /* what the last fork left */
+    hold_stack(request->args[1]);
     atomic_store(&fork_state.tid, request->tid);
     world_stop(request->tid);
     devices_settle();
     bytes_drop_stale(true);
-    if (fork_state.channel >= 0)
-        send_greeting();
+    /* A child without its greeting must not wait for it. */
+    if (fork_state.channel >= 0 && !send_greeting())
+        close_channel();
     request->result = 0;
 }
 
@@ -102,40 +167,47 @@ void fork_service_settle(struct weir_request *request) {
     world_settle();
     devices_settle();
     bytes_drop_stale(true);
+    fork_state.settled = true;
     request->result = 0;
 }
 
-/* Ends serve_child and waits until it has. */
+/* Ends serve_child and waits until it has; or there is nobody to serve, and nobody will be. */
 static void stop_serving(void) {
-    uint32_t born;
+    uint64_t one = 1;
+    uint32_t child = CHILD_AWAITED;
 
-    sys1(SYS_close, fork_state.stop_pipe[1]);
-    fork_state.stop_pipe[1] = -1;
-    while ((born = atomic_load(&fork_state.born)) == 1)
-        futex_wait(&fork_state.born, born, -1);
+    if (atomic_compare_exchange_strong(&fork_state.child, &child, CHILD_GIVEN_UP))
+        return;
+    sys3(SYS_write, stop_event, &one, sizeof(one));
+    while (atomic_load(&fork_state.child) == CHILD_BORN)
+        futex_wait(&fork_state.child, CHILD_BORN, -1);
+}
+
+/* The child asks for what it was served, takes over, and says when it stands; or it is gone and nothing comes. */
+static bool see_child_up(void) {
+    char word;
+
+    if (fork_state.channel < 0 || receive_message(fork_state.channel, &word, 1, NULL, NULL) != 1)
+        return false;
+    stop_serving();
+    send_message(fork_state.channel, &fork_state.handover, sizeof(fork_state.handover), NULL, 0);
+    return receive_message(fork_state.channel, &word, 1, NULL, NULL) == 1;
 }
 
 void fork_service_parent(struct weir_request *request) {
-    char word;
+    bool stands = see_child_up();
 
-    /* The child asks for what it was served, takes over, and says when it stands; or it is gone and nothing comes. */
-    if (fork_state.channel >= 0 && receive_message(fork_state.channel, &word, 1, NULL, NULL) == 1) {
+    if (!stands)
         stop_serving();
-        send_message(fork_state.channel, &fork_state.handover, sizeof(fork_state.handover), NULL, 0);
-        receive_message(fork_state.channel, &word, 1, NULL, NULL);
-    }
-    if (fork_state.stop_pipe[1] >= 0)
-        stop_serving();
-    sys1(SYS_close, fork_state.stop_pipe[0]);
-    if (fork_state.channel >= 0)
-        sys1(SYS_close, fork_state.channel);
+    close_channel();
     if (fork_state.child_uffd >= 0)
         sys1(SYS_close, fork_state.child_uffd);
     handler_keep_room();
     atomic_store(&fork_state.tid, 0);
     world_start();
+    fork_release_stack();
     handler_retry_deferred();
-    request->result = 0;
+    request->result = stands ? 0 : atomic_load(&fork_state.disturbed) ? -EINTR : -EAGAIN;
 }
 
 /* -- the handler, answering for the child ---------------------------------------------------------------------------
@@ -171,7 +243,7 @@ static bool give_page(int child_uffd, uintptr_t addr) {
 }
 
 static void serve_child(int child_uffd) {
-    struct pollfd polls[2] = {{.fd = child_uffd, .events = POLLIN}, {.fd = fork_state.stop_pipe[0], .events = POLLIN}};
+    struct pollfd polls[2] = {{.fd = child_uffd, .events = POLLIN}, {.fd = stop_event, .events = POLLIN}};
 
     for (;;) {
         struct uffd_msg event;
@@ -202,6 +274,8 @@ static void poison_missing(struct block *block, void *arg) {
 }
 
 void fork_child_born(int child_uffd) {
+    uint32_t awaited = CHILD_AWAITED;
+
     if (atomic_load(&fork_state.tid) == 0) {
         /* A raw system call made this child: it has no weir. What it cannot have must not read as zeros. */
         weir_say("a process was forked by a raw system call: touching what was swapped out gives it SIGBUS");
@@ -210,14 +284,20 @@ void fork_child_born(int child_uffd) {
         return;
     }
     fork_state.child_uffd = child_uffd;
-    atomic_store(&fork_state.born, 1);
-    if (fork_state.channel >= 0)
-        send_message(fork_state.channel, "u", 1, &child_uffd, 1);
+    if (!atomic_compare_exchange_strong(&fork_state.child, &awaited, CHILD_BORN)) {
+        /* It is gone already, and so is who waited for it. */
+        sys1(SYS_close, child_uffd);
+        return;
+    }
+    /* A child that is not going to get it must not wait for it, nor its parent for the child. */
+    if (fork_state.channel >= 0 && send_message(fork_state.channel, "u", 1, &child_uffd, 1) != 1)
+        sys2(SYS_shutdown, fork_state.channel, SHUT_RDWR);
     serve_child(child_uffd);
-    atomic_store(&fork_state.born, 2);
-    futex_wake(&fork_state.born, 1);
+    atomic_store(&fork_state.child, CHILD_SERVED);
+    futex_wake(&fork_state.child, 1);
 }
 
 void fork_service_after_fork(void) {
     atomic_store(&fork_state.tid, 0);
+    atomic_store(&fork_state.faults, 0);
 }

@@ -174,12 +174,16 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     uint64_t start = now_ns();
     enum fault_result result;
     unsigned pages = 0, type = 0;
+    bool forks;
 
     if (!enter_or_defer(tid))
         return;
+    forks = fork_in_progress_by(tid);
     /* Nothing may be evicted while a fork is prepared: its own faults are answered from the reserves. */
-    if (fork_in_progress_by(tid))
+    if (forks) {
+        fork_fault_begins();
         self->task.flags |= PF_MEMALLOC;
+    }
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, &type);
     read_unlock(p, &rt.mm->mmap_lock);
@@ -194,6 +198,8 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
     bytes_drop_stale(false);
     stats_tick();
+    if (forks)
+        fork_fault_ends();
     world_leave();
 }
 

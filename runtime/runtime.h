@@ -50,7 +50,11 @@ bool runtime_boot(const struct weir_config *config, const char *stats_path);
  * or child. streams: it is fork(), which takes the lock of libc's streams and resets theirs; not _Fork(). --
  */
 void fork_prepare(bool streams);
-void fork_parent(void);
+/*
+ * 0: the child, if one was made, stands. Else it is ending, because it could not have its memory: -EINTR if another try
+ * may well do, -EAGAIN if something is short.
+ */
+int fork_parent(void);
 void fork_child(void);
 
 #endif
