@@ -31,6 +31,8 @@ static atomic_ullong nr_reads, nr_writes, nr_wrong;
 /* Workers hold it shared for one page at a time; fork holds it alone, so that no page is half written in the child. */
 static pthread_rwlock_t fork_gate;
 static pthread_barrier_t filled;
+/* Thread-local storage of a size that few programs have: libc's own lies beyond it, for weir's threads too. */
+static __thread volatile char far[256 << 10];
 
 static void worker_step(uint64_t *state, size_t thread) {
     uint64_t draw = pattern_next(state);
@@ -57,6 +59,7 @@ static void *worker(void *arg) {
     size_t thread = (size_t)arg;
     uint64_t state = pattern_mix(thread + 1);
 
+    far[sizeof(far) - 1] = far[0] = 1;
     for (size_t page = thread; page < region.pages; page += nr_threads)
         pattern_fill(region.base + page * PATTERN_PAGE, page, 0);
     pthread_barrier_wait(&filled);
