@@ -26,13 +26,16 @@ struct device {
 
 /* By the type of the swap area (mm/swapfile.h). */
 extern struct device devices[MAX_SWAPFILES];
-extern int file_type; /* this process's own file, or -1 */
-extern int pool_type; /* its pool, or -1 */
+extern int file_type;     /* this process's own file, or -1 */
+extern int pool_type;     /* its pool, or -1 */
+extern void *file_memory; /* of its own file, should it have one */
 
 /*
- * Makes fd the process's own swap file: a file made for it, or a negative errno that says why there is none. memory:
- * devices_memory() bytes. False: has said why.
+ * Makes fd the process's own swap file: a file made for it, or a negative errno that says why there is none. False:
+ * has said why.
  */
-bool devices_open_file(int fd, void *memory);
+bool devices_open_file(int fd);
+/* inheritance.c: such a file for this process or a child of it, or a negative errno. */
+int devices_make_file(void);
 
 #endif

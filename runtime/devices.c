@@ -25,6 +25,7 @@
 struct device devices[MAX_SWAPFILES];
 int file_type = -1;
 int pool_type = -1;
+void *file_memory;
 
 static _Atomic uint32_t writes_until_tend;
 static _Atomic uint64_t pool_full_bytes; /* what the pool held when it was last full; 0 while it takes pages */
@@ -54,7 +55,7 @@ static void note_limit(uint32_t slots) {
     swap_set_limit(rt.machine, (unsigned)file_type, short_of_room ? slots : limit);
 }
 
-bool devices_open_file(int fd, void *memory) {
+bool devices_open_file(int fd) {
     struct swap_file *file;
     struct device *device;
     uint32_t slots;
@@ -65,7 +66,7 @@ bool devices_open_file(int fd, void *memory) {
                  rt.config.swap_dir, -fd);
         return false;
     }
-    file = swap_file_open_made(&host_platform, fd, rt.config.swap_bytes, 0, memory, write_done, NULL);
+    file = swap_file_open_made(&host_platform, fd, rt.config.swap_bytes, 0, file_memory, write_done, NULL);
     slots = swap_file_grow(file, 0, GROW_AHEAD);
     if (slots < 2) {
         weir_say("no room for a swap file in %s: give another directory with --swap, or --swap none",
@@ -79,7 +80,7 @@ bool devices_open_file(int fd, void *memory) {
         return false;
     }
     device = &devices[type];
-    *device = (struct device){.kind = DEVICE_FILE, .file = file, .memory = memory, .hold_fd = -1};
+    *device = (struct device){.kind = DEVICE_FILE, .file = file, .memory = file_memory, .hold_fd = -1};
     device->digests = digest_create(rt.machine, (uint32_t)(rt.config.swap_bytes / PAGE_SIZE) + 1);
     file_type = (int)type;
     note_limit(slots);
@@ -90,6 +91,7 @@ bool devices_open_file(int fd, void *memory) {
 bool devices_open(void *memory) {
     uint64_t frames = rt.config.ram_bytes / PAGE_SIZE;
 
+    file_memory = memory;
     if (rt.config.zpool_percent) {
         uint64_t slots = frames * POOL_SLOTS_PER_FRAME;
         unsigned type;
@@ -104,7 +106,7 @@ bool devices_open(void *memory) {
             return false;
         pool_type = (int)type;
     }
-    return rt.config.swap_bytes == 0 || devices_open_file(swap_file_make(rt.config.swap_dir, 0), memory);
+    return rt.config.swap_bytes == 0 || devices_open_file(devices_make_file());
 }
 
 void devices_tend(void) {

@@ -43,6 +43,7 @@ void devices_say_swap(void);
 #define DEVICES_MAX_INHERITED 30
 #define DEVICES_MAX_SPARE 16
 struct devices_inheritance {
+    int dir_fd; /* the swap directory; or a negative errno */
     int own_fd; /* a file made for the child, which may have no right to make one itself; or a negative errno */
     unsigned nr_spare;
     int spare_fds[DEVICES_MAX_SPARE]; /* files made ahead, if the child cannot make any for children of its own */
@@ -54,7 +55,7 @@ struct devices_inheritance {
     } areas[DEVICES_MAX_INHERITED];
 };
 /* In the parent, world stopped: what the child to come may read; freezes its slots. own_fd, the
- * spare_fds and the hold_fds are the caller's. */
+ * spare_fds and the hold_fds are the caller's to close. */
 void devices_bequeath(struct devices_inheritance *ret_inheritance);
 /*
  * The process may be about to lose the right to make files in the swap directory: makes some ahead, for children. After

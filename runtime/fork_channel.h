@@ -16,10 +16,10 @@
 
 /* Pages that the parent's handler may give a child before the child is on its feet: libc's FILEs and the like. */
 #define MAX_SERVED 256u
-#define MAX_FDS (2 * DEVICES_MAX_INHERITED + DEVICES_MAX_SPARE + 3)
+#define MAX_FDS (2 * DEVICES_MAX_INHERITED + DEVICES_MAX_SPARE + 4)
 
 struct greeting {
-    /* Descriptors ride along: for each area file_fd and hold_fd; then own_fd and the spare_fds; then the device. */
+    /* Descriptors ride along: for each area file_fd and hold_fd; then dir_fd, own_fd, the spare_fds; then the device. */
     struct devices_inheritance inheritance;
     bool event; /* the child's userfaultfd follows in a message of its own */
 };

@@ -133,6 +133,8 @@ bool fork_child_prepare(void) {
         greeting.inheritance.areas[i].file_fd = fds[used++];
         greeting.inheritance.areas[i].hold_fd = fds[used++];
     }
+    if (greeting.inheritance.dir_fd >= 0)
+        greeting.inheritance.dir_fd = used < nr ? fds[used++] : -EBADF;
     if (greeting.inheritance.own_fd >= 0)
         greeting.inheritance.own_fd = used < nr ? fds[used++] : -EBADF;
     for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)

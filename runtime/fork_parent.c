@@ -97,6 +97,8 @@ static bool send_greeting(void) {
         fds[nr++] = greeting.inheritance.areas[i].file_fd;
         fds[nr++] = greeting.inheritance.areas[i].hold_fd;
     }
+    if (greeting.inheritance.dir_fd >= 0)
+        fds[nr++] = greeting.inheritance.dir_fd;
     if (greeting.inheritance.own_fd >= 0)
         fds[nr++] = greeting.inheritance.own_fd;
     for (unsigned i = 0; i < greeting.inheritance.nr_spare; i++)

@@ -119,6 +119,10 @@ static void host_kill(void *host, struct task *victim, unsigned long points, boo
     else if (rt.config.swap_bytes == 0)
         weir_say("  what would have let it live: --swap DIRECTORY (a swap file there), or --ram %lum",
                  megabytes((resident + swapped) * 5 / 4));
+    else if (stats->file_limit_pages == 0)
+        weir_say(
+            "  what would have let it live: --swap DIRECTORY where every process of it may make a file, or --ram %lum",
+            megabytes((resident + swapped) * 5 / 4));
     else
         weir_say("  what would have let it live: --swap-size %lum or more (on a disk with that much free), or a "
                  "larger --ram",

@@ -32,6 +32,7 @@ static struct freeze freezes[MAX_FREEZES];
 static unsigned nr_freezes;
 static int spare_fds[DEVICES_MAX_SPARE]; /* files made ahead; service thread */
 static unsigned nr_spare;
+static int dir_fd = -1; /* the swap directory, whatever it is called by now */
 
 static void mark_used(uint32_t offset, void *arg) {
     struct freeze *freeze = arg;
@@ -82,9 +83,15 @@ static int freeze_file(unsigned type) {
     return pipe_fds[1];
 }
 
+int devices_make_file(void) {
+    if (dir_fd < 0)
+        dir_fd = swap_file_dir(rt.config.swap_dir);
+    return dir_fd < 0 ? dir_fd : swap_file_make(dir_fd, 0);
+}
+
 void devices_foresee(void) {
     while (rt.config.swap_bytes && nr_spare < DEVICES_MAX_SPARE) {
-        int fd = swap_file_make(rt.config.swap_dir, 0);
+        int fd = devices_make_file();
 
         if (fd < 0)
             return;
@@ -95,7 +102,7 @@ void devices_foresee(void) {
 /* A file for a child, and if that had to be one made ahead, half of the others. */
 static void bequeath_files(struct devices_inheritance *ret_inheritance) {
     ret_inheritance->nr_spare = 0;
-    ret_inheritance->own_fd = rt.config.swap_bytes ? swap_file_make(rt.config.swap_dir, 0) : -1;
+    ret_inheritance->own_fd = rt.config.swap_bytes ? devices_make_file() : -1;
     if (ret_inheritance->own_fd >= 0 || nr_spare == 0)
         return;
     ret_inheritance->own_fd = spare_fds[--nr_spare];
@@ -106,6 +113,7 @@ static void bequeath_files(struct devices_inheritance *ret_inheritance) {
 void devices_bequeath(struct devices_inheritance *ret_inheritance) {
     ret_inheritance->nr = 0;
     bequeath_files(ret_inheritance);
+    ret_inheritance->dir_fd = dir_fd;
     for (unsigned type = 0; type < MAX_SWAPFILES && ret_inheritance->nr < DEVICES_MAX_INHERITED; type++) {
         struct device *device = &devices[type];
         int hold_fd;
@@ -165,10 +173,10 @@ static bool adopt(unsigned type, int file_fd, int hold_fd) {
 }
 
 bool devices_inherit(const struct devices_inheritance *inheritance) {
-    void *memory = file_type >= 0 ? devices[file_type].memory : NULL;
     bool adopted[MAX_SWAPFILES] = {false};
 
     file_type = -1;
+    dir_fd = inheritance->dir_fd;
     nr_spare = inheritance->nr_spare;
     memcpy(spare_fds, inheritance->spare_fds, nr_spare * sizeof(spare_fds[0]));
     if (pool_type >= 0)
@@ -195,7 +203,7 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
         }
     }
     forget_freezes();
-    if (rt.config.swap_bytes && !devices_open_file(inheritance->own_fd, memory))
+    if (rt.config.swap_bytes && !devices_open_file(inheritance->own_fd))
         weir_say("this child process has no swap file of its own");
     return true;
 }

@@ -64,18 +64,34 @@ static int open_unlinked(int dir, int flags, unsigned file_flags) {
     return fd >= 0 ? fd : open_named(dir, flags);
 }
 
-int swap_file_make(const char *path, unsigned file_flags) {
-    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+int swap_file_dir(const char *path) {
+    int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return dir < 0 ? -errno : dir;
+}
+
+static int make_in(int dir, unsigned file_flags) {
     int flags = O_RDWR | O_CLOEXEC | O_LARGEFILE, fd = -EINVAL;
 
-    if (dir < 0)
-        return -errno;
     if (!(file_flags & SWAP_FILE_NO_DIRECT))
         fd = open_unlinked(dir, flags | O_DIRECT, file_flags);
     /* A file system that knows no O_DIRECT says so here or, some, with the first request. */
     if (fd == -EINVAL)
         fd = open_unlinked(dir, flags, file_flags);
-    close(dir);
+    return fd;
+}
+
+int swap_file_make(int dir, unsigned file_flags) {
+    int fd = make_in(dir, file_flags), parent;
+
+    if (fd != -ENOENT)
+        return fd;
+    /* Nothing can be made in a directory that has been removed; where it was will do. */
+    parent = openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0)
+        return fd;
+    fd = make_in(parent, file_flags);
+    close(parent);
     return fd;
 }
 
@@ -93,8 +109,10 @@ static struct swap_file *file_init(const struct platform *platform, int fd, unsi
 
 struct swap_file *swap_file_open(const struct platform *platform, const char *dir, uint64_t max_bytes, unsigned flags,
                                  void *memory, swap_file_done_fn *done, void *arg, int *ret_errno) {
-    int fd = swap_file_make(dir, flags);
+    int dir_fd = swap_file_dir(dir), fd = dir_fd < 0 ? dir_fd : swap_file_make(dir_fd, flags);
 
+    if (dir_fd >= 0)
+        close(dir_fd);
     if (fd < 0) {
         *ret_errno = fd;
         return NULL;

@@ -49,9 +49,12 @@ size_t swap_file_memory(void);
  */
 struct swap_file *swap_file_open(const struct platform *platform, const char *dir, uint64_t max_bytes, unsigned flags,
                                  void *memory, swap_file_done_fn *done, void *arg, int *ret_errno);
-/* The same in two steps: who makes the file (a descriptor, or a negative errno) need not be the process that uses it.
+/*
+ * The same in steps: the directory (a descriptor, or a negative errno), which may be renamed, removed or put out of
+ * reach afterwards; the file (the same), which need not be used by the process that makes it; its use.
  */
-int swap_file_make(const char *dir, unsigned flags);
+int swap_file_dir(const char *path);
+int swap_file_make(int dir, unsigned flags);
 struct swap_file *swap_file_open_made(const struct platform *platform, int fd, uint64_t max_bytes, unsigned flags,
                                       void *memory, swap_file_done_fn *done, void *arg);
 /*

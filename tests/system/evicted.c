@@ -67,6 +67,7 @@ static const struct {
     {"close_range", case_close_range},
     {"daemon", case_daemon},
     {"setuid_fork", case_setuid_fork},
+    {"fork_elsewhere", case_fork_elsewhere},
     {"credentials", case_credentials},
     {"file_fork", case_file_fork},
     {"fork_storm", case_fork_storm},

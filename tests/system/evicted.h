@@ -51,6 +51,7 @@ int case_vfork_exec(struct evicted *e);
 int case_close_range(struct evicted *e);
 int case_daemon(struct evicted *e);
 int case_setuid_fork(struct evicted *e);
+int case_fork_elsewhere(struct evicted *e);
 int case_credentials(struct evicted *e);
 int case_file_fork(struct evicted *e);
 

@@ -33,6 +33,7 @@ CASES = {
     "close_range": "closing_every_descriptor_loses_no_page",
     "daemon": "a_daemon_that_outlives_its_parent_has_its_memory",
     "setuid_fork": "fork_works_after_setuid",
+    "fork_elsewhere": "children_have_swap_files_when_the_directory_is_renamed_removed_or_out_of_reach",
     "credentials": "every_thread_follows_a_program_that_becomes_another_user",
     "file_fork": "streams_opened_before_fork_work_after_it",
     "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
@@ -43,8 +44,8 @@ CASES = {
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
-FORKING = ("fork", "setuid_fork", "credentials", "file_fork", "daemon", "vfork_exec", "fork_storm", "fork_signals",
-           "fork_unmapped", "fork_limit")
+FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "file_fork", "daemon", "vfork_exec", "fork_storm",
+           "fork_signals", "fork_unmapped", "fork_limit")
 
 
 def await_verdict(path, seconds):
@@ -62,7 +63,12 @@ def await_verdict(path, seconds):
 def right_bytes(suite, case, seconds, env):
     folder = suite.path(f"{case}-files")
     os.makedirs(folder, exist_ok=True)
-    run = suite.run(suite.weir([suite.helper("evicted"), case, str(SIZE_MIB), folder], RAM),
+    swap = None
+    if case == "fork_elsewhere" and not harness.NATIVE:
+        swap = os.path.join(suite.swap_dir(), "to-be-moved")
+        os.makedirs(swap, exist_ok=True)
+        env = dict(env, EVICTED_SWAP=swap)
+    run = suite.run(suite.weir([suite.helper("evicted"), case, str(SIZE_MIB), folder], RAM, swap=swap),
                     env=dict(env, WEIR_TEST_SECONDS=str(seconds)), timeout_s=seconds + 60)
     if run.status == 77:
         raise harness.Skip(run.stdout.decode().strip())

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,6 +163,36 @@ int case_setuid_fork(struct evicted *e) {
         _exit(verify_write_verify(e, 0, 1));
     EXPECT(verify_write_verify(e, 0, 0) == 0);
     EXPECT(reap(child) == 0);
+    return 0;
+}
+
+/* Wherever the swap directory is by now, and however far out of reach: children have files of their own. */
+int case_fork_elsewhere(struct evicted *e) {
+    const char *swap = getenv("EVICTED_SWAP");
+    char other[256], root[256];
+    pid_t child;
+
+    if (!swap) {
+        puts("there is no swap directory");
+        return CASE_SKIPPED;
+    }
+    snprintf(other, sizeof(other), "%s-elsewhere", swap);
+    snprintf(root, sizeof(root), "%s/root", e->dir);
+    EXPECT(mkdir(root, 0700) == 0);
+    for (int step = 0; step < 3; step++) {
+        if (step == 0)
+            EXPECT(rename(swap, other) == 0);
+        else if (step == 1)
+            EXPECT(rmdir(other) == 0);
+        else if (getuid() == 0)
+            EXPECT(chroot(root) == 0 && chdir("/") == 0);
+        child = fork();
+        EXPECT(child >= 0);
+        if (child == 0)
+            _exit(verify_write_verify(e, 0, 1));
+        EXPECT(reap(child) == 0);
+    }
+    EXPECT(verify_write_verify(e, 0, 0) == 0);
     return 0;
 }
 

@@ -603,6 +603,32 @@ static void what_is_no_directory_is_refused_and_left_as_it_was(void **state) {
     assert_int_equal(error, -ENOENT);
 }
 
+static void a_directory_once_opened_may_be_renamed_or_removed(void **state) {
+    struct fixture *f = *state;
+    char path[64], other[64];
+    struct stat made, there;
+    int dir, fd;
+
+    snprintf(path, sizeof(path), "%s/moved", f->dir);
+    snprintf(other, sizeof(other), "%s/there", f->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    dir = swap_file_dir(path);
+    assert_true(dir >= 0);
+    assert_int_equal(rename(path, other), 0);
+    for (int step = 0; step < 2; step++) {
+        fd = swap_file_make(dir, f->flags);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &made), 0);
+        assert_int_equal(stat(f->dir, &there), 0);
+        assert_int_equal(made.st_nlink, 0);
+        assert_int_equal(made.st_dev, there.st_dev);
+        close(fd);
+        assert_int_equal(rmdir(other), step ? -1 : 0);
+    }
+    close(dir);
+    assert_int_equal(swap_file_dir(path), -ENOENT);
+}
+
 static void the_file_has_no_name(void **state) {
     struct fixture *f = *state;
     DIR *dir = opendir(f->dir);
@@ -671,6 +697,7 @@ int main(void) {
         TEST(where_io_uring_is_refused_the_file_works_without, setup_dir, 0),
         TEST(a_ring_that_breaks_loses_nothing, setup_dir, 0),
         TEST(what_is_no_directory_is_refused_and_left_as_it_was, setup_dir, 0),
+        TEST(a_directory_once_opened_may_be_renamed_or_removed, setup, 0),
         TEST(the_file_has_no_name, setup, 0),
         TEST(the_file_has_no_name, setup, SWAP_FILE_NO_TMPFILE),
         TEST(two_files_with_names_do_not_meet, setup_dir, 0),
