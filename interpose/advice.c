@@ -62,16 +62,25 @@ WEIR_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *ranges, size_
     return done;
 }
 
-/* A name would split Linux's mapping of the managed range, and shows nowhere but in /proc/PID/maps. */
+static bool is_about_privileges(const uintptr_t call[5]) {
+    return call[0] == PR_SET_KEEPCAPS || call[0] == PR_CAPBSET_DROP || call[0] == PR_SET_SECUREBITS ||
+           call[0] == PR_SET_NO_NEW_PRIVS || (call[0] == PR_CAP_AMBIENT && call[1] != PR_CAP_AMBIENT_IS_SET);
+}
+
 WEIR_EXPORT int prctl(int option, ...) {
-    unsigned long args[4];
+    uintptr_t call[5] = {(uintptr_t)option};
     va_list list;
+    long result;
 
     va_start(list, option);
-    for (int i = 0; i < 4; i++)
-        args[i] = va_arg(list, unsigned long);
+    for (int i = 1; i < 5; i++)
+        call[i] = va_arg(list, unsigned long);
     va_end(list);
-    if (option == PR_SET_VMA && weir_manages(args[1], args[2]))
+    /* A name would split Linux's mapping of the managed range, and shows nowhere but in /proc/PID/maps. */
+    if (option == PR_SET_VMA && weir_manages(call[2], call[3]))
         return 0;
-    return (int)as_libc(sys5(SYS_prctl, option, args[0], args[1], args[2], args[3]));
+    result = sys5(SYS_prctl, call[0], call[1], call[2], call[3], call[4]);
+    if (result == 0 && is_about_privileges(call))
+        credentials_called_prctl(call);
+    return (int)as_libc(result);
 }

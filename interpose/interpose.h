@@ -26,6 +26,9 @@ bool allocator_holds(const void *code);
 /* Tells glibc of weir's fork handlers; those that the program registers are kept apart and run around weir's. */
 void fork_handlers_init(void);
 
+/* The caller has changed what its thread may do by prctl(2): weir's threads do the same. (credentials.c) */
+void credentials_called_prctl(const uintptr_t call[5]);
+
 /* A system call's result as libc returns it: -1 and errno, or the value. */
 static inline long as_libc(long result) {
     if (result < 0 && result > -4096) {

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "runtime/credentials.h"
 
+#include <linux/capability.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "runtime/devices.h"
@@ -44,12 +46,49 @@ void credentials_inherit(struct weir_thread *thread) {
 
 /* -- taking them --------------------------------------------------------------------------------------------------- */
 
+/* Those of the wanted ones that the thread may still have: it may have lost some with its user. */
+static long set_capabilities(const struct weir_capabilities wanted[2]) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct weir_capabilities mine[2];
+    long result = sys2(SYS_capget, &header, mine);
+
+    for (int i = 0; i < 2 && !result; i++) {
+        mine[i].permitted &= wanted[i].permitted;
+        mine[i].effective = wanted[i].effective & mine[i].permitted;
+        mine[i].inheritable &= wanted[i].inheritable;
+    }
+    return result ? result : sys2(SYS_capset, &header, mine);
+}
+
+/*
+ * Sets real, effective and saved ids by one system call, unless another says that they are so already: setting them
+ * sets the one for files as well, which cannot always be undone.
+ */
+static long set_ids(long get, long set, const uint32_t wanted[3]) {
+    uint32_t mine[3] = {0};
+
+    if (sys3(get, &mine[0], &mine[1], &mine[2]) == 0 && memcmp(mine, wanted, sizeof(mine)) == 0)
+        return 0;
+    return sys3(set, wanted[0], wanted[1], wanted[2]);
+}
+
 static long set_all(const struct weir_credentials *c) {
     long groups = c->groups_changed ? sys2(SYS_setgroups, c->nr_groups, c->groups) : 0;
-    long gid = sys3(SYS_setresgid, c->gid[0], c->gid[1], c->gid[2]);
-    long uid = sys3(SYS_setresuid, c->uid[0], c->uid[1], c->uid[2]);
+    long gid = set_ids(SYS_getresgid, SYS_setresgid, c->gid);
+    long uid;
 
+    /* As long as the user may; the answer is what was before, not whether it worked. */
+    sys1(SYS_setfsgid, c->fsgid);
+    uid = set_ids(SYS_getresuid, SYS_setresuid, c->uid);
+    sys1(SYS_setfsuid, c->fsuid);
     return groups ? groups : gid ? gid : uid;
+}
+
+static long set_rest(const struct weir_credentials *c) {
+    long result = set_capabilities(c->capabilities);
+    long called = c->prctl[0] ? sys5(SYS_prctl, c->prctl[0], c->prctl[1], c->prctl[2], c->prctl[3], c->prctl[4]) : 0;
+
+    return result ? result : called;
 }
 
 void credentials_follow(struct weir_thread *self) {
@@ -62,6 +101,8 @@ void credentials_follow(struct weir_thread *self) {
     /* One that gets its privileges back has them only once it has the user. */
     if (result)
         result = set_all(current);
+    if (!result)
+        result = set_rest(current);
     if (result)
         atomic_store(&failure, (int)result);
     atomic_store(&self->credentials, wanted);

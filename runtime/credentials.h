@@ -3,8 +3,8 @@
  * credentials.h - weir's threads have the credentials that the program has, not those with which it started.
  *
  * Linux keeps credentials for each thread; libc changes those of the threads it knows. So when the program has become
- * another user, weir's threads follow before its call returns: a program that has dropped its privileges must not have
- * them left in threads that share its memory.
+ * another user, or has given up capabilities, weir's threads follow before its call returns: a program that has dropped
+ * its privileges must not have them left in threads that share its memory.
  */
 #ifndef RUNTIME_CREDENTIALS_H
 #define RUNTIME_CREDENTIALS_H
@@ -18,6 +18,11 @@ struct weir_thread;
 struct weir_credentials {
     uint32_t pid;            /* the caller's own: a vfork child's credentials are not this process's */
     uint32_t uid[3], gid[3]; /* real, effective, saved */
+    uint32_t fsuid, fsgid;
+    struct weir_capabilities {
+        uint32_t effective, permitted, inheritable;
+    } capabilities[2];  /* as capset(2) has them: the low 32, the high */
+    uintptr_t prctl[5]; /* a call of prctl(2) that each thread makes as well; 0: none */
     uint32_t nr_groups;
     bool groups_changed; /* else what follows is not set */
     uint32_t groups[];

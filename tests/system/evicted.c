@@ -69,6 +69,7 @@ static const struct {
     {"setuid_fork", case_setuid_fork},
     {"fork_elsewhere", case_fork_elsewhere},
     {"credentials", case_credentials},
+    {"capabilities", case_capabilities},
     {"file_fork", case_file_fork},
     {"fork_storm", case_fork_storm},
     {"fork_signals", case_fork_signals},

@@ -11,6 +11,7 @@
 #include "pattern.h"
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #define CASE_SKIPPED 77
 
@@ -50,10 +51,12 @@ int case_fork(struct evicted *e);
 int case_vfork_exec(struct evicted *e);
 int case_close_range(struct evicted *e);
 int case_daemon(struct evicted *e);
-int case_setuid_fork(struct evicted *e);
 int case_fork_elsewhere(struct evicted *e);
-int case_credentials(struct evicted *e);
 int case_file_fork(struct evicted *e);
+
+int case_setuid_fork(struct evicted *e);
+int case_credentials(struct evicted *e);
+int case_capabilities(struct evicted *e);
 
 int case_fork_storm(struct evicted *e);
 int case_fork_signals(struct evicted *e);
@@ -71,6 +74,13 @@ int outside_main(char **argv);
 int evicted_open(const struct evicted *e, const char *name, int flags);
 /* Fills and checks as many pages as the region has once more, so that what was not touched lately is evicted. */
 int evicted_push_out(const struct evicted *e);
+/*
+ * Checks all of the region, which is there in `generation`, writes every third page from `phase` on in another one, and
+ * checks all again.
+ */
+int evicted_verify_and_write(struct evicted *e, uint64_t generation, size_t phase);
+/* Waits for a child; 0 if it left with status 0. */
+int evicted_reap(pid_t pid);
 /* Has a page of [start, start + len) its frame? Asks Linux, not the library in between. */
 bool evicted_is_resident(const void *page);
 

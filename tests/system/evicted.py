@@ -35,6 +35,7 @@ CASES = {
     "setuid_fork": "fork_works_after_setuid",
     "fork_elsewhere": "children_have_swap_files_when_the_directory_is_renamed_removed_or_out_of_reach",
     "credentials": "every_thread_follows_a_program_that_becomes_another_user",
+    "capabilities": "every_thread_gives_up_the_capabilities_that_the_main_thread_does",
     "file_fork": "streams_opened_before_fork_work_after_it",
     "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
     "fork_signals": "signal_handlers_that_touch_evicted_memory_run_around_fork",
@@ -44,8 +45,8 @@ CASES = {
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
-FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "file_fork", "daemon", "vfork_exec", "fork_storm",
-           "fork_signals", "fork_unmapped", "fork_limit")
+FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
+           "fork_storm", "fork_signals", "fork_unmapped", "fork_limit")
 
 
 def await_verdict(path, seconds):

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evicted_process.c - new processes, new identities and closed descriptors, while memory is evicted.
+ * evicted_process.c - new processes and closed descriptors, while memory is evicted.
  */
 #include "evicted.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOBODY 65534
 #define FILES 200
 
-/*
- * Checks all that is there in `generation`, writes every third page from `phase` on in the next one, and checks all
- * again.
- */
-static int verify_write_verify(struct evicted *e, uint64_t generation, size_t phase) {
+int evicted_verify_and_write(struct evicted *e, uint64_t generation, size_t phase) {
     EXPECT(region_wrong(&e->region, generation) == 0);
     for (size_t i = phase; i < e->region.pages; i += 3)
         region_fill_part(&e->region, generation + 1 + phase, i, 1);
@@ -34,8 +27,7 @@ static int verify_write_verify(struct evicted *e, uint64_t generation, size_t ph
     return 0;
 }
 
-/* Waits for the child; 0 if it left with status 0. */
-static int reap(pid_t pid) {
+int evicted_reap(pid_t pid) {
     int status;
 
     while (waitpid(pid, &status, 0) < 0)
@@ -53,26 +45,26 @@ int case_fork(struct evicted *e) {
     if (child == 0) {
         grandchild = fork();
         if (grandchild == 0)
-            _exit(verify_write_verify(e, 0, 2));
-        _exit(grandchild < 0 || verify_write_verify(e, 0, 1) || reap(grandchild));
+            _exit(evicted_verify_and_write(e, 0, 2));
+        _exit(grandchild < 0 || evicted_verify_and_write(e, 0, 1) || evicted_reap(grandchild));
     }
-    EXPECT(verify_write_verify(e, 0, 0) == 0);
-    EXPECT(reap(child) == 0);
+    EXPECT(evicted_verify_and_write(e, 0, 0) == 0);
+    EXPECT(evicted_reap(child) == 0);
     /* Again: pages that the first fork left shared, and those swapped out before it. */
     region_fill(&e->region, 5);
     child = fork();
     EXPECT(child >= 0);
     if (child == 0)
-        _exit(verify_write_verify(e, 5, 1));
-    EXPECT(verify_write_verify(e, 5, 2) == 0);
-    EXPECT(reap(child) == 0);
+        _exit(evicted_verify_and_write(e, 5, 1));
+    EXPECT(evicted_verify_and_write(e, 5, 2) == 0);
+    EXPECT(evicted_reap(child) == 0);
     /* Many that leave at once. */
     for (int i = 0; i < 30; i++) {
         child = fork();
         EXPECT(child >= 0);
         if (child == 0)
             _exit(region_wrong_part(&e->region, 5, (size_t)i * 3, 1) != 0);
-        EXPECT(reap(child) == 0);
+        EXPECT(evicted_reap(child) == 0);
     }
     return 0;
 }
@@ -125,7 +117,7 @@ int case_close_range(struct evicted *e) {
         close(fd);
     region_fill(&e->region, 2);
     EXPECT(region_wrong(&e->region, 2) == 0);
-    EXPECT(verify_write_verify(e, 2, 1) == 0);
+    EXPECT(evicted_verify_and_write(e, 2, 1) == 0);
     return 0;
 }
 
@@ -137,7 +129,7 @@ int case_daemon(struct evicted *e) {
     if (daemon(1, 1) != 0)
         return 1;
     sleep(1);
-    bad = verify_write_verify(e, 0, 0);
+    bad = evicted_verify_and_write(e, 0, 0);
     if (!bad)
         bad = evicted_push_out(e);
     for (size_t i = 0; i < e->region.pages && !bad; i++)
@@ -145,25 +137,6 @@ int case_daemon(struct evicted *e) {
     if (dprintf(fd, "%s\n", bad ? "WRONG" : "RIGHT") < 0)
         return 1;
     return bad;
-}
-
-int case_setuid_fork(struct evicted *e) {
-    pid_t child;
-
-    if (getuid() != 0) {
-        puts("only root can become another user");
-        return CASE_SKIPPED;
-    }
-    EXPECT(setgroups(0, NULL) == 0);
-    EXPECT(setgid(NOBODY) == 0);
-    EXPECT(setuid(NOBODY) == 0);
-    child = fork();
-    EXPECT(child >= 0);
-    if (child == 0)
-        _exit(verify_write_verify(e, 0, 1));
-    EXPECT(verify_write_verify(e, 0, 0) == 0);
-    EXPECT(reap(child) == 0);
-    return 0;
 }
 
 /* Wherever the swap directory is by now, and however far out of reach: children have files of their own. */
@@ -189,85 +162,10 @@ int case_fork_elsewhere(struct evicted *e) {
         child = fork();
         EXPECT(child >= 0);
         if (child == 0)
-            _exit(verify_write_verify(e, 0, 1));
-        EXPECT(reap(child) == 0);
+            _exit(evicted_verify_and_write(e, 0, 1));
+        EXPECT(evicted_reap(child) == 0);
     }
-    EXPECT(verify_write_verify(e, 0, 0) == 0);
-    return 0;
-}
-
-/* Has each thread of this process these real, effective, saved and file system ids, and no groups but these? */
-static int threads_are(const char *uids, const char *gids, const char *groups) {
-    struct dirent *entry;
-    DIR *tasks = opendir("/proc/self/task");
-    char path[300], line[256], right[3][64];
-
-    EXPECT(tasks);
-    snprintf(right[0], sizeof(right[0]), "Uid:\t%s\n", uids);
-    snprintf(right[1], sizeof(right[1]), "Gid:\t%s\n", gids);
-    snprintf(right[2], sizeof(right[2]), "Groups:\t%s \n", groups);
-    while ((entry = readdir(tasks))) {
-        FILE *status;
-        int seen = 0, kernels = 0;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
-        EXPECT((status = fopen(path, "r")));
-        while (fgets(line, sizeof(line), status)) {
-            for (int i = 0; i < 3; i++)
-                seen += strcmp(line, right[i]) == 0;
-            /* A worker of io_uring's runs no code of the process's, and each request with its submitter's credentials.
-             */
-            kernels |= strncmp(line, "Name:\tiou-", 10) == 0;
-        }
-        fclose(status);
-        if (seen != 3 && !kernels)
-            fprintf(stderr, "thread %s is not %s / %s / %s\n", entry->d_name, uids, gids, groups);
-        EXPECT(seen == 3 || kernels);
-    }
-    closedir(tasks);
-    return 0;
-}
-
-int case_credentials(struct evicted *e) {
-    const gid_t groups[] = {1234, 4321};
-    pid_t child;
-    int status;
-
-    if (getuid() != 0) {
-        puts("only root can become another user");
-        return CASE_SKIPPED;
-    }
-    /* A child that shares the memory is another process: what it becomes is its own affair. */
-    EXPECT(setgroups(2, groups) == 0);
-    child = vfork();
-    if (child == 0)
-        _exit(setgid(NOBODY) != 0 || setuid(NOBODY) != 0); /* NOLINT: that it may not is just the point */
-    EXPECT(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    EXPECT(threads_are("0\t0\t0\t0", "0\t0\t0\t0", "1234 4321") == 0);
-    /* There and back, and there for good. */
-    EXPECT(setegid(7) == 0 && seteuid(NOBODY) == 0);
-    EXPECT(threads_are("0\t65534\t0\t65534", "0\t7\t0\t7", "1234 4321") == 0);
-    EXPECT(seteuid(0) == 0 && setegid(0) == 0);
-    EXPECT(threads_are("0\t0\t0\t0", "0\t0\t0\t0", "1234 4321") == 0);
-    EXPECT(setgroups(1, groups) == 0);
-    EXPECT(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setreuid(NOBODY, NOBODY) == 0);
-    EXPECT(threads_are("65534\t65534\t65534\t65534", "65534\t65534\t65534\t65534", "1234") == 0);
-    EXPECT(setuid(0) != 0);
-    /* Children, and theirs, still have where to put their pages. */
-    child = fork();
-    EXPECT(child >= 0);
-    if (child == 0) {
-        if (threads_are("65534\t65534\t65534\t65534", "65534\t65534\t65534\t65534", "1234"))
-            _exit(1);
-        child = fork();
-        if (child == 0)
-            _exit(verify_write_verify(e, 0, 2));
-        _exit(child < 0 || verify_write_verify(e, 0, 1) || reap(child));
-    }
-    EXPECT(verify_write_verify(e, 0, 0) == 0);
-    EXPECT(reap(child) == 0);
+    EXPECT(evicted_verify_and_write(e, 0, 0) == 0);
     return 0;
 }
 
@@ -296,7 +194,7 @@ int case_file_fork(struct evicted *e) {
             bad |= fputs("child\n", files[i]) < 0 || fclose(files[i]) != 0;
         _exit(bad || region_wrong(&e->region, 0) || heap_wrong(e->heap));
     }
-    EXPECT(reap(child) == 0);
+    EXPECT(evicted_reap(child) == 0);
     for (int i = 0; i < FILES; i++) {
         EXPECT(fputs("parent\n", files[i]) >= 0);
         EXPECT(fflush(files[i]) == 0);
