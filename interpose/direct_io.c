@@ -14,9 +14,11 @@
 
 #include "interpose/interpose.h"
 #include "runtime/runtime.h"
+#include "runtime/thread.h"
 
+/* Weir's own swap file is no concern of this. */
 static int without_direct(int flags) {
-    if (flags & O_DIRECT && rt.up && !rt.have_move) {
+    if (flags & O_DIRECT && rt.up && !rt.have_move && !weir_thread_self()) {
         flags &= ~O_DIRECT;
         if (rt.config.verbose)
             weir_say("a file is opened without O_DIRECT: this kernel has no UFFDIO_MOVE");
@@ -43,47 +45,34 @@ static bool takes_mode(int flags) {
 typedef int open_fn(const char *path, int flags, ...);
 typedef int openat_fn(int dir, const char *path, int flags, ...);
 
-/* libc's own, looked up on first use; a race finds the same function twice. */
-static void *libc_function(void *_Atomic *known, const char *name) {
-    void *function = atomic_load_explicit(known, memory_order_relaxed);
-
-    if (!function) {
-        function = real_function(name);
-        atomic_store_explicit(known, function, memory_order_relaxed);
-    }
-    return function;
-}
-
-static int open_as(const char *name, void *_Atomic *known, const char *path, int flags, mode_t mode) {
+static int open_as(enum real_number number, const char *path, int flags, mode_t mode) {
     open_fn *real;
 
-    *(void **)&real = libc_function(known, name);
+    *(void **)&real = real_function(number);
     return real(path, without_direct(flags), mode);
 }
 
-static int openat_as(const char *name, void *_Atomic *known, int dir, const char *path, int flags, mode_t mode) {
+static int openat_as(enum real_number number, int dir, const char *path, int flags, mode_t mode) {
     openat_fn *real;
 
-    *(void **)&real = libc_function(known, name);
+    *(void **)&real = real_function(number);
     return real(dir, path, without_direct(flags), mode);
 }
 
 #define WEIR_OPEN(function)                                                                                            \
     WEIR_EXPORT int function(const char *path, int flags, ...) {                                                       \
-        static void *_Atomic known;                                                                                    \
         mode_t mode = 0;                                                                                               \
                                                                                                                        \
         MODE_OF(flags, mode);                                                                                          \
-        return open_as(#function, &known, path, flags, mode);                                                          \
+        return open_as(REAL_##function, path, flags, mode);                                                            \
     }
 
 #define WEIR_OPENAT(function)                                                                                          \
     WEIR_EXPORT int function(int dir, const char *path, int flags, ...) {                                              \
-        static void *_Atomic known;                                                                                    \
         mode_t mode = 0;                                                                                               \
                                                                                                                        \
         MODE_OF(flags, mode);                                                                                          \
-        return openat_as(#function, &known, dir, path, flags, mode);                                                   \
+        return openat_as(REAL_##function, dir, path, flags, mode);                                                     \
     }
 
 WEIR_OPEN(open)
@@ -93,23 +82,22 @@ WEIR_OPENAT(openat64)
 
 /* The flag can be set later, too; the one command of fcntl(2) that sets it passes an int where others pass a pointer.
  */
-static int fcntl_as(const char *name, void *_Atomic *known, int fd, int command, long argument) {
+static int fcntl_as(enum real_number number, int fd, int command, long argument) {
     int (*real)(int fd, int command, ...);
 
-    *(void **)&real = libc_function(known, name);
+    *(void **)&real = real_function(number);
     return real(fd, command, command == F_SETFL ? (long)without_direct((int)argument) : argument);
 }
 
 #define WEIR_FCNTL(function)                                                                                           \
     WEIR_EXPORT int function(int fd, int command, ...) {                                                               \
-        static void *_Atomic known;                                                                                    \
         va_list args;                                                                                                  \
         long argument;                                                                                                 \
                                                                                                                        \
         va_start(args, command);                                                                                       \
         argument = va_arg(args, long);                                                                                 \
         va_end(args);                                                                                                  \
-        return fcntl_as(#function, &known, fd, command, argument);                                                     \
+        return fcntl_as(REAL_##function, fd, command, argument);                                                       \
     }
 
 WEIR_FCNTL(fcntl)

@@ -137,6 +137,8 @@ static pid_t fork_by(pid_t (*fork_once)(void)) {
         while (sys4(SYS_wait4, pid, NULL, __WALL, NULL) == -EINTR)
             ;
         if (fork_result != -EINTR || tries == MAX_TRIES) {
+            if (fork_result == -EINTR)
+                weir_say("a fork has failed: libc needs memory for it that is out, each time another page");
             errno = EAGAIN;
             return -1;
         }
@@ -145,11 +147,10 @@ static pid_t fork_by(pid_t (*fork_once)(void)) {
 
 /* As fork(), but without anybody's handlers except weir's. */
 static pid_t bare_fork(void) {
-    pid_t (*real)(void) = REAL(_Fork); /* not while the world stands still: the loader's lock may be another's */
     pid_t pid;
 
     fork_prepare(false);
-    pid = real();
+    pid = REAL(_Fork)();
     if (pid == 0)
         fork_child();
     else

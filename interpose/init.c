@@ -4,6 +4,7 @@
  */
 #include <dlfcn.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,11 +22,23 @@ static void fail(void) {
     __builtin_unreachable();
 }
 
-void *real_function(const char *name) {
-    void *function = dlsym(RTLD_NEXT, name);
+#define REAL_NAME(name) #name,
+static const char *const names[] = {REAL_FUNCTIONS(REAL_NAME)};
+static void *_Atomic functions[NR_REAL_FUNCTIONS];
 
+void real_functions_find(void) {
+    for (unsigned i = 0; i < NR_REAL_FUNCTIONS; i++)
+        atomic_store_explicit(&functions[i], dlsym(RTLD_NEXT, names[i]), memory_order_relaxed);
+}
+
+void *real_function(enum real_number number) {
+    void *function = atomic_load_explicit(&functions[number], memory_order_relaxed);
+
+    /* Somebody may call before the constructor has run. */
+    if (!function)
+        function = dlsym(RTLD_NEXT, names[number]);
     if (!function) {
-        weir_say("this libc has no %s: it is not one weir can work with", name);
+        weir_say("this libc has no %s: it is not one weir can work with", names[number]);
         fail();
     }
     return function;
@@ -72,6 +85,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
     (void)argc;
     (void)argv;
+    real_functions_find();
     fork_handlers_init();
     if (!text)
         return;

@@ -16,8 +16,44 @@
 
 #define WEIR_EXPORT __attribute__((visibility("default")))
 
-/* libc's own function of that name: the next one after this library's. Ends the program if there is none. */
-void *real_function(const char *name);
+/*
+ * libc's own functions, which are the next ones after this library's. All are looked up when the library starts: later
+ * the loader's lock may be held by a thread that waits for weir, and a signal handler must not wait for it either.
+ */
+#define REAL_FUNCTIONS(X)                                                                                              \
+    X(__register_atfork)                                                                                               \
+    X(_Fork)                                                                                                           \
+    X(clone)                                                                                                           \
+    X(fcntl)                                                                                                           \
+    X(fcntl64)                                                                                                         \
+    X(fork)                                                                                                            \
+    X(initgroups)                                                                                                      \
+    X(open)                                                                                                            \
+    X(open64)                                                                                                          \
+    X(openat)                                                                                                          \
+    X(openat64)                                                                                                        \
+    X(pthread_create)                                                                                                  \
+    X(pthread_join)                                                                                                    \
+    X(pthread_mutex_destroy)                                                                                           \
+    X(pthread_mutex_init)                                                                                              \
+    X(sbrk)                                                                                                            \
+    X(setegid)                                                                                                         \
+    X(seteuid)                                                                                                         \
+    X(setgid)                                                                                                          \
+    X(setgroups)                                                                                                       \
+    X(setregid)                                                                                                        \
+    X(setresgid)                                                                                                       \
+    X(setresuid)                                                                                                       \
+    X(setreuid)                                                                                                        \
+    X(setuid)
+
+#define REAL_NUMBER(name) REAL_##name,
+enum real_number { REAL_FUNCTIONS(REAL_NUMBER) NR_REAL_FUNCTIONS };
+
+void real_functions_find(void);
+/* Ends the program if libc has no such function. */
+void *real_function(enum real_number number);
+#define REAL(name) ((__typeof__(&(name)))real_function(REAL_##name))
 
 /* Where the code of the preloaded allocator lies: memory it maps is the program's (runtime/space.h). */
 void allocator_find(void);
@@ -37,14 +73,5 @@ static inline long as_libc(long result) {
     }
     return result;
 }
-
-/* libc's own function of that name, looked up once. */
-#define REAL(name)                                                                                                     \
-    ({                                                                                                                 \
-        static __typeof__(&(name)) real_##name;                                                                        \
-        if (!real_##name)                                                                                              \
-            real_##name = (__typeof__(&(name)))real_function(#name);                                                   \
-        real_##name;                                                                                                   \
-    })
 
 #endif

@@ -125,7 +125,7 @@ bool credentials_answer(uintptr_t addr) {
  * Nothing wakes a thread from reading a userfaultfd but a fault, and no signal may reach it: so the service thread, of
  * whom no handler wants anything, makes one.
  */
-static void ring(void) {
+void credentials_ring(void) {
     (void)*(volatile const char *)bell;
     sys3(SYS_madvise, bell, PAGE_SIZE, MADV_DONTNEED);
 }
@@ -158,7 +158,7 @@ long credentials_take(const struct weir_credentials *credentials) {
         kswapd_wake();
         stats_wake_clerk();
         handler_wake_all();
-        ring();
+        credentials_ring();
         if (!all_have(wanted))
             futex_wait(&taken, seen, WAKE_AGAIN_NS);
     }

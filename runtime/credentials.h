@@ -39,6 +39,8 @@ bool credentials_hold(uintptr_t start, uintptr_t end);
 long credentials_take(const struct weir_credentials *credentials);
 /* The calling thread takes what it has not taken yet. Cheap if there is nothing. */
 void credentials_follow(struct weir_thread *self);
+/* Touches that page: the handler on duty has seen to everything that it had read before. Service thread. */
+void credentials_ring(void);
 /* A handler has read a fault: if it was made to wake it, ends it. */
 bool credentials_answer(uintptr_t addr);
 /* A thread that is about to start has the credentials of the one that starts it. */

@@ -133,7 +133,8 @@ void fork_child(void) {
     sockets[1] = -1;
     fork_child_take_channel(sockets[0]);
     if (!boot_start_service(fork_child_prepare)) {
-        weir_say("a fork has failed: the child could not take over its memory");
+        if (!fork_child_has_better_chance())
+            weir_say("a fork has failed: the child could not take over its memory");
         die();
     }
     close_sockets();

@@ -45,5 +45,7 @@ void fork_service_after_fork(void);
 void fork_child_take_channel(int fd);
 /* On the service thread, first of all: takes everything over and starts the other threads. False: it cannot. */
 bool fork_child_prepare(void);
+/* It could not, but has told its parent what the next one needs. */
+bool fork_child_has_better_chance(void);
 
 #endif

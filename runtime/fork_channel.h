@@ -2,8 +2,8 @@
 /*
  * fork_channel.h - what parent and child say to each other in a fork, over a socket of whole messages.
  *
- * Parent: greeting, and if it said so the child's userfaultfd ("u"); child: "t", it takes over; parent: handover;
- * child: "r", it stands.
+ * Parent: greeting, and if it said so the child's userfaultfd ("u"); child: "t", it takes over; parent: pages; child:
+ * "r", it stands, or pages, without which it cannot.
  */
 #ifndef RUNTIME_FORK_CHANNEL_H
 #define RUNTIME_FORK_CHANNEL_H
@@ -19,13 +19,15 @@
 #define MAX_FDS (2 * DEVICES_MAX_INHERITED + DEVICES_MAX_SPARE + 4)
 
 struct greeting {
-    /* Descriptors ride along: for each area file_fd and hold_fd; then dir_fd, own_fd, the spare_fds; then the device. */
+    /* Descriptors ride along: for each area file_fd and hold_fd; then dir_fd, own_fd, the spare_fds; then the device.
+     */
     struct devices_inheritance inheritance;
     bool event; /* the child's userfaultfd follows in a message of its own */
 };
-struct handover {
-    unsigned nr_served;
-    uintptr_t served[MAX_SERVED]; /* pages that the parent has put into the child's memory */
+/* The parent's: pages that it has put into the child's memory. The child's: those that it touched and had not. */
+struct fork_pages {
+    unsigned nr;
+    uintptr_t pages[MAX_SERVED];
 };
 
 /* Returns bytes sent or a negative errno. */

@@ -22,8 +22,15 @@
 
 static int channel; /* the child's end, in its service thread's table */
 
+static bool will_be_tried_again;
+
 void fork_child_take_channel(int fd) {
     channel = fd;
+    will_be_tried_again = false;
+}
+
+bool fork_child_has_better_chance(void) {
+    return will_be_tried_again;
 }
 
 static bool open_in_child(bool event, int device) {
@@ -58,17 +65,17 @@ static bool register_all(void) {
            uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && credentials_register() == 0;
 }
 
-static void count_impostors(struct block *block, void *arg) {
+static void find_impostors(struct block *block, void *arg) {
     unsigned char resident[PTRS_PER_TABLE];
-    unsigned *ret_count = arg;
+    struct fork_pages *ret_found = arg;
 
     if (!block->table || sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
         return;
     for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
         pte_t entry = block->table->pte[i];
 
-        if ((resident[i] & 1) && (entry & (PTE_SWAP | PTE_PARKED)))
-            (*ret_count)++;
+        if ((resident[i] & 1) && (entry & (PTE_SWAP | PTE_PARKED)) && ret_found->nr < MAX_SERVED)
+            ret_found->pages[ret_found->nr++] = block->start + i * PAGE_SIZE;
     }
 }
 
@@ -90,21 +97,21 @@ static bool adopt_page(uintptr_t addr) {
 }
 
 static bool take_over(void) {
-    struct handover handover = {.nr_served = 0};
-    unsigned impostors = 0;
+    struct fork_pages served, impostors = {.nr = 0};
 
     if (send_message(channel, "t", 1, NULL, 0) != 1 ||
-        receive_message(channel, &handover, sizeof(handover), NULL, NULL) != (long)sizeof(handover))
+        receive_message(channel, &served, sizeof(served), NULL, NULL) != (long)sizeof(served))
         return false;
+    uffd_set_blocking(rt.uffd, true);
     if (!rt.have_fork_event) {
-        for_each_block(rt.mm, rt.mm->start, rt.mm->end, count_impostors, &impostors);
-        if (impostors) {
-            weir_say("a forked child touched %u swapped-out pages before it could be helped", impostors);
+        for_each_block(rt.mm, rt.mm->start, rt.mm->end, find_impostors, &impostors);
+        if (impostors.nr) {
+            will_be_tried_again = send_message(channel, &impostors, sizeof(impostors), NULL, 0) > 0;
             return false;
         }
     }
-    for (unsigned i = 0; i < handover.nr_served; i++)
-        if (!adopt_page(handover.served[i]))
+    for (unsigned i = 0; i < served.nr; i++)
+        if (!adopt_page(served.pages[i]))
             return false;
     return true;
 }

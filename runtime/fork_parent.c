@@ -11,7 +11,9 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "mm/memory.h"
 #include "runtime/bytes.h"
+#include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/fork.h"
 #include "runtime/fork_channel.h"
@@ -41,7 +43,8 @@ static struct {
     uintptr_t held[HELD_PAGES];
     bool settled;                       /* the forking thread is to touch nothing any more that could be out */
     _Atomic uint32_t faults, disturbed; /* its faults being answered; those of them after it was settled */
-    struct handover handover;
+    struct fork_pages served;
+    struct fork_pages wanted; /* what the last child should have had */
 } fork_state = {.channel = -1, .child_uffd = -1};
 
 static int stop_event = -1; /* readable: the child is to be served no more */
@@ -140,17 +143,29 @@ void fork_release_stack(void) {
             space_release(fork_state.held[i], PAGE_SIZE);
 }
 
+/* Pages that the last child missed are brought in for the next one, now that they are known. */
+static void bring_wanted(void) {
+    struct fork_pages *wanted = &fork_state.wanted;
+
+    read_lock(rt.machine->platform, &rt.mm->mmap_lock);
+    for (unsigned i = 0; i < wanted->nr; i++)
+        (void)populate_range(rt.mm, wanted->pages[i], wanted->pages[i] + PAGE_SIZE);
+    read_unlock(rt.machine->platform, &rt.mm->mmap_lock);
+    wanted->nr = 0;
+}
+
 void fork_service_prepare(struct weir_request *request) {
     uint64_t stopped;
 
     fork_state.channel = (int)request->args[0] < 0 ? -1 : fetch_descriptor(request->tid, (int)request->args[0]);
     fork_state.child_uffd = -1;
-    fork_state.handover.nr_served = 0;
+    fork_state.served.nr = 0;
     fork_state.settled = false;
     atomic_store(&fork_state.disturbed, 0);
     atomic_store(&fork_state.child, CHILD_AWAITED);
     sys3(SYS_read, stop_event, &stopped, sizeof(stopped)); /* what the last fork left */
     hold_stack(request->args[1]);
+    bring_wanted();
     atomic_store(&fork_state.tid, request->tid);
     world_stop(request->tid);
     devices_settle();
@@ -178,8 +193,12 @@ static void stop_serving(void) {
     uint64_t one = 1;
     uint32_t child = CHILD_AWAITED;
 
-    if (atomic_compare_exchange_strong(&fork_state.child, &child, CHILD_GIVEN_UP))
+    if (atomic_compare_exchange_strong(&fork_state.child, &child, CHILD_GIVEN_UP)) {
+        /* The event may have been read, but no more than that: it must not be taken for the next fork's. */
+        if (rt.have_fork_event)
+            credentials_ring();
         return;
+    }
     sys3(SYS_write, stop_event, &one, sizeof(one));
     while (atomic_load(&fork_state.child) == CHILD_BORN)
         futex_wait(&fork_state.child, CHILD_BORN, -1);
@@ -192,12 +211,16 @@ static bool see_child_up(void) {
     if (fork_state.channel < 0 || receive_message(fork_state.channel, &word, 1, NULL, NULL) != 1)
         return false;
     stop_serving();
-    send_message(fork_state.channel, &fork_state.handover, sizeof(fork_state.handover), NULL, 0);
-    return receive_message(fork_state.channel, &word, 1, NULL, NULL) == 1;
+    send_message(fork_state.channel, &fork_state.served, sizeof(fork_state.served), NULL, 0);
+    if (receive_message(fork_state.channel, &fork_state.wanted, sizeof(fork_state.wanted), NULL, NULL) == 1) {
+        fork_state.wanted.nr = 0;
+        return true;
+    }
+    return false;
 }
 
 void fork_service_parent(struct weir_request *request) {
-    bool stands = see_child_up();
+    bool stands = see_child_up(), again;
 
     if (!stands)
         stop_serving();
@@ -209,7 +232,8 @@ void fork_service_parent(struct weir_request *request) {
     world_start();
     fork_release_stack();
     handler_retry_deferred();
-    request->result = stands ? 0 : atomic_load(&fork_state.disturbed) ? -EINTR : -EAGAIN;
+    again = atomic_load(&fork_state.disturbed) || fork_state.wanted.nr;
+    request->result = stands ? 0 : again ? -EINTR : -EAGAIN;
 }
 
 /* -- the handler, answering for the child ---------------------------------------------------------------------------
@@ -247,9 +271,10 @@ static bool give_page(int child_uffd, uintptr_t addr) {
 static void serve_child(int child_uffd) {
     struct pollfd polls[2] = {{.fd = child_uffd, .events = POLLIN}, {.fd = stop_event, .events = POLLIN}};
 
+    uffd_set_blocking(child_uffd, false);
     for (;;) {
         struct uffd_msg event;
-        struct handover *handover = &fork_state.handover;
+        struct fork_pages *served = &fork_state.served;
         uintptr_t addr;
 
         polls[0].revents = polls[1].revents = 0;
@@ -260,8 +285,8 @@ static void serve_child(int child_uffd) {
             event.event != UFFD_EVENT_PAGEFAULT)
             continue;
         addr = (uintptr_t)event.arg.pagefault.address & PAGE_MASK;
-        if (handover->nr_served < MAX_SERVED && give_page(child_uffd, addr))
-            handover->served[handover->nr_served++] = addr;
+        if (served->nr < MAX_SERVED && give_page(child_uffd, addr))
+            served->pages[served->nr++] = addr;
         else
             uffd_poison(child_uffd, addr, PAGE_SIZE);
     }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
@@ -29,6 +28,7 @@ static struct uffd_msg queue[MESSAGES];
 static unsigned queue_first, queue_end;
 
 static _Atomic bool deferred;
+static _Atomic bool draining; /* somebody is in handler_drain_events */
 
 /* How many more faults count as those of several threads since another than the last one faulted. */
 #define SEVERAL_THREADS 64
@@ -131,27 +131,33 @@ static void fill_queue(void) {
     }
 }
 
+/*
+ * Only an unannounced fork gets here (an announced one stops the world first). Who is on duty may wait for a lock that
+ * we hold, and would never read the event: so we read what there is. A page fault among it is left to happen again,
+ * unless we are on duty ourselves.
+ */
 void handler_drain_events(void) {
-    struct pollfd poll = {.fd = rt.uffd, .events = POLLIN};
-    struct weir_thread *self = weir_thread_self();
+    bool ours = atomic_load(&on_duty) == weir_thread_self();
+    struct uffd_msg event;
+    long got = 0;
 
-    /*
-     * Only an unannounced fork gets here (an announced one stops the world first). If somebody else is on duty it
-     * reads the event soon; if it is us, we read it now, keeping the page faults that come along.
-     */
-    if (atomic_load(&on_duty) == self) {
-        struct uffd_msg event;
-
-        while (queue_end < MESSAGES && sys3(SYS_poll, &poll, 1, 0) == 1 &&
-               sys3(SYS_read, rt.uffd, &event, sizeof(event)) == (long)sizeof(event)) {
+    if (!atomic_exchange(&draining, true)) {
+        uffd_set_blocking(rt.uffd, false);
+        while ((!ours || queue_end < MESSAGES) &&
+               ((got = sys3(SYS_read, rt.uffd, &event, sizeof(event))) == (long)sizeof(event))) {
             if (event.event == UFFD_EVENT_FORK)
                 fork_child_born((int)event.arg.fork.ufd);
-            else
+            else if (ours)
                 queue[queue_end++] = event;
+            else
+                uffd_wake((uintptr_t)event.arg.pagefault.address & PAGE_MASK, PAGE_SIZE);
         }
-    } else {
-        sys0(SYS_sched_yield);
+        uffd_set_blocking(rt.uffd, true);
+        atomic_store(&draining, false);
     }
+    if (got == -EMFILE)
+        make_room();
+    sys0(SYS_sched_yield);
 }
 
 /* False: the world is stopped, and the fault happens again once it runs. */
@@ -235,5 +241,6 @@ void handler_after_fork(void) {
     atomic_store(&on_duty, NULL);
     queue_first = queue_end = 0;
     atomic_store(&deferred, false);
+    atomic_store(&draining, false);
     atomic_store(&room_fd, -1);
 }

@@ -70,6 +70,10 @@ int uffd_handshake(void) {
     return (int)result;
 }
 
+void uffd_set_blocking(int fd, bool blocking) {
+    sys3(SYS_fcntl, fd, F_SETFL, blocking ? 0 : O_NONBLOCK);
+}
+
 static int register_mode(uintptr_t start, size_t len, uint64_t mode) {
     struct uffdio_register request = {.range = {.start = start, .len = len}, .mode = mode};
 

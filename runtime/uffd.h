@@ -30,6 +30,11 @@
 int uffd_open(int dev_fd, int *ret_dev);
 /* Agrees on features for rt.uffd: sets rt.have_*, leaving out what rt.config forbids. */
 int uffd_handshake(void);
+/*
+ * Should reading an event wait for one? Else it says EAGAIN where there is none. It has to be so for poll(2), which
+ * says nothing of a userfaultfd that waits. Holds for all processes that share the descriptor.
+ */
+void uffd_set_blocking(int fd, bool blocking);
 int uffd_register_shadow(uintptr_t start, size_t len);
 
 /* These return how many bytes were done, from the start, or a negative errno if none. */

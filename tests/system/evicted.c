@@ -74,6 +74,8 @@ static const struct {
     {"fork_storm", case_fork_storm},
     {"fork_signals", case_fork_signals},
     {"fork_unmapped", case_fork_unmapped},
+    {"fork_keys", case_fork_keys},
+    {"fork_names", case_fork_names},
     {"fork_limit", case_fork_without_descriptors},
     {"threads64", case_threads64},
     {"robust_mutex", case_robust_mutex},

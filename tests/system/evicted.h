@@ -61,6 +61,8 @@ int case_capabilities(struct evicted *e);
 int case_fork_storm(struct evicted *e);
 int case_fork_signals(struct evicted *e);
 int case_fork_unmapped(struct evicted *e);
+int case_fork_keys(struct evicted *e);
+int case_fork_names(struct evicted *e);
 int case_fork_without_descriptors(struct evicted *e);
 
 int case_threads64(struct evicted *e);

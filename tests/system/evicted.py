@@ -40,13 +40,15 @@ CASES = {
     "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
     "fork_signals": "signal_handlers_that_touch_evicted_memory_run_around_fork",
     "fork_unmapped": "fork_works_after_much_was_unmapped",
+    "fork_keys": "a_child_whose_libc_clears_evicted_memory_of_other_threads_works",
+    "fork_names": "a_fork_that_copies_evicted_memory_of_libcs_works",
     "fork_limit": "a_fork_without_a_descriptor_to_spare_works_or_says_that_it_failed",
     "threads64": "64_threads_start_and_join",
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
 FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
-           "fork_storm", "fork_signals", "fork_unmapped", "fork_limit")
+           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit")
 
 
 def await_verdict(path, seconds):

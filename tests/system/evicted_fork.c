@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -219,6 +220,70 @@ int case_fork_without_descriptors(struct evicted *e) {
     EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     EXPECT(fork_or_not(e, &worked) == 0 && worked);
     EXPECT(region_wrong(&e->region, 0) == 0);
+    return 0;
+}
+
+/* What a thread keeps under a key beyond the first 32 lies in memory of libc's, which clears it in the child at once.
+ */
+#define KEYS 100
+
+static void *use_keys(void *arg) {
+    pthread_barrier_t *barrier = arg;
+    pthread_key_t keys[KEYS];
+
+    for (int i = 0; i < KEYS; i++)
+        if (pthread_key_create(&keys[i], NULL) != 0 || pthread_setspecific(keys[i], arg) != 0)
+            abort();
+    pthread_barrier_wait(barrier); /* another forks now */
+    pthread_barrier_wait(barrier);
+    for (int i = 0; i < KEYS; i++)
+        if (pthread_getspecific(keys[i]) != arg)
+            abort();
+    return NULL;
+}
+
+int case_fork_keys(struct evicted *e) {
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    size_t page = 3;
+
+    EXPECT(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    EXPECT(pthread_create(&thread, NULL, use_keys, &barrier) == 0);
+    pthread_barrier_wait(&barrier);
+    alarm(100);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(evicted_push_out(e) == 0);
+        EXPECT(fork_and_check(e, &page));
+    }
+    pthread_barrier_wait(&barrier);
+    EXPECT(pthread_join(thread, NULL) == 0);
+    alarm(0);
+    return 0;
+}
+
+static void *idle(void *arg) {
+    pthread_barrier_wait(arg);
+    return NULL;
+}
+
+/* fork() copies what libc knows of name services, which is in memory that may be out, just before the child is made. */
+int case_fork_names(struct evicted *e) {
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    size_t page = 7;
+
+    /* Only where there are threads. */
+    EXPECT(pthread_barrier_init(&barrier, NULL, 2) == 0);
+    EXPECT(pthread_create(&thread, NULL, idle, &barrier) == 0);
+    alarm(100);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(getpwuid(0) != NULL);
+        EXPECT(evicted_push_out(e) == 0);
+        EXPECT(fork_and_check(e, &page));
+    }
+    alarm(0);
+    pthread_barrier_wait(&barrier);
+    EXPECT(pthread_join(thread, NULL) == 0);
     return 0;
 }
 
