@@ -139,7 +139,10 @@ static void finish(struct run *run, const struct run_end *end) {
         print_report(run, end);
     if (!run->json)
         return;
-    error = ftruncate(fileno(run->json), 0) < 0 ? -errno : report_json(run->json, run->stats.file, end);
+    /* What is no regular file, a pipe say, has nothing of an older run to lose. */
+    error = ftruncate(fileno(run->json), 0) < 0 && errno != EINVAL ? -errno : 0;
+    if (error == 0)
+        error = report_json(run->json, run->stats.file, end);
     if (fclose(run->json) == EOF && error == 0)
         error = -errno;
     if (error < 0)

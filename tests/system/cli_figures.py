@@ -94,6 +94,15 @@ def stats_replaces(suite):
         json.load(file)
 
 
+def stats_to_pipe(suite):
+    # Standard output is the program's alone, but the pipe behind another descriptor may be had by its name.
+    run = suite.run(["sh", "-c", '"$@" 3>&1 >/dev/null | cat', "sh",
+                     *suite.weir(["true"], RAM, "--stats", "/dev/fd/3")])
+    harness.expect_end(run)
+    harness.expect(json.loads(run.stdout)["end"]["status"] == 0, f"it wrote {run.stdout[:200]!r}")
+    harness.expect(run.stderr == b"", f"it said {run.stderr!r}")
+
+
 def verbose(suite):
     run = suite.run(suite.weir(["sh", "-c", "/bin/true; sleep 0.6; exit 3"], RAM, "-v"))
     harness.expect_end(run, 3)
@@ -230,6 +239,7 @@ def main():
     suite.check("the_report_tells_memory_faults_and_reclaim", report, suite)
     suite.check("the_json_agrees_with_what_the_program_did", as_json, suite)
     suite.check("the_json_replaces_an_older_file", stats_replaces, suite)
+    suite.check("the_json_can_go_into_a_pipe", stats_to_pipe, suite)
     suite.check("verbose_tells_what_is_chosen_and_announces_processes", verbose, suite)
     suite.check("memory_behind_the_librarys_back_is_warned_of", outside, suite, 100, True)
     suite.check("a_little_memory_behind_the_librarys_back_is_reported", outside, suite, 20, False)
