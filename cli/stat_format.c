@@ -168,7 +168,8 @@ static int refresh_text(struct statsfile *s, struct weir_process_stats *record) 
     if (!s->writable)
         return refuse(1, "process %u belongs to another user, and cannot be asked for this", record->pid);
     wanted = ++record->text_wanted;
-    syscall(SYS_futex, &record->text_wanted, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    record->clerk_bell++;
+    syscall(SYS_futex, &record->clerk_bell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
     while ((int32_t)(record->text_done - wanted) < 0) {
         if (monotonic_ns() > deadline)
             return refuse(1, "process %u does not answer; it may be stopped", record->pid);

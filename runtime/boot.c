@@ -20,6 +20,7 @@
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/uffd.h"
+#include "runtime/waker.h"
 
 /* The managed range: an address costs nothing until it is used. */
 #define REGION_BYTES ((size_t)1 << 40)
@@ -150,6 +151,8 @@ bool boot_start_threads(void) {
 
     if (!error)
         error = weir_thread_start(THREAD_CLERK, stats_clerk, false);
+    if (!error)
+        error = weir_thread_start(THREAD_WAKER, waker_thread, false);
     for (unsigned i = 0; i < nr_handlers && !error; i++)
         error = weir_thread_start(THREAD_HANDLER0 + i, handler_run, false);
     if (error)

@@ -148,12 +148,32 @@ void bytes_frame_to_user(void *host, uint32_t pfn) {
 
 /* -- mapping ------------------------------------------------------------------------------------------------------- */
 
-/* Copies len bytes to the program's address; returns how many pages were done. */
-static unsigned copy_in(uintptr_t to, const char *from, size_t len) {
+/* Is whoever waits for a page woken when it is mapped, or by the handler when that is through? */
+static bool wakes_now(void) {
+    const struct weir_thread *self = weir_thread_self();
+
+    return !self || !self->wakes_later;
+}
+
+static void note_mapped(uintptr_t start, size_t len) {
+    struct weir_thread *self = weir_thread_self();
+
+    if (len == 0)
+        return;
+    if (self->mapped_start == self->mapped_end)
+        self->mapped_start = self->mapped_end = start;
+    if (start < self->mapped_start)
+        self->mapped_start = start;
+    if (start + len > self->mapped_end)
+        self->mapped_end = start + len;
+}
+
+/* Copies len bytes to where nothing is mapped; returns how many pages were done. */
+static unsigned copy_to(uintptr_t to, const char *from, size_t len, bool wake) {
     size_t done = 0;
 
     while (done < len) {
-        long copied = uffd_copy(rt.uffd, to + done, from + done, len - done, true);
+        long copied = uffd_copy(rt.uffd, to + done, from + done, len - done, wake);
 
         if (copied > 0)
             done += (size_t)copied;
@@ -163,6 +183,16 @@ static unsigned copy_in(uintptr_t to, const char *from, size_t len) {
             break;
     }
     return (unsigned)(done / PAGE_SIZE);
+}
+
+/* The same, to the program's address. */
+static unsigned copy_in(uintptr_t to, const char *from, size_t len) {
+    bool wake = wakes_now();
+    unsigned done = copy_to(to, from, len, wake);
+
+    if (!wake)
+        note_mapped(to, done * PAGE_SIZE);
+    return done;
 }
 
 /*
@@ -211,7 +241,7 @@ unsigned bytes_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page
     (void)host;
     if (block->host_flags)
         drop_block_stale(block);
-    return copy_in(shadow_of(addr), staged_at(pages, nr), nr * PAGE_SIZE);
+    return copy_to(shadow_of(addr), staged_at(pages, nr), nr * PAGE_SIZE, false);
 }
 
 unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
@@ -224,9 +254,11 @@ unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
         size_t left = (nr - done) * PAGE_SIZE;
 
         if (rt.have_move && nr - done >= MOVE_BACK_MIN) {
-            long moved = uffd_move(at, shadow_of(at), left, false, true);
+            long moved = uffd_move(at, shadow_of(at), left, false, wakes_now());
 
             if (moved > 0) {
+                if (!wakes_now())
+                    note_mapped(at, (size_t)moved);
                 done += (unsigned)((size_t)moved / PAGE_SIZE);
                 continue;
             }

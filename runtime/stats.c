@@ -13,6 +13,7 @@
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
+#include "runtime/waker.h"
 #include "runtime/world.h"
 
 /* Gauges are brought up to date once in so many faults. */
@@ -176,19 +177,23 @@ void stats_refresh(void) {
 }
 
 void stats_wake_clerk(void) {
-    sys3(SYS_futex, &rt.stats->text_wanted, FUTEX_WAKE, INT_MAX);
+    atomic_fetch_add(&rt.stats->clerk_bell, 1);
+    sys3(SYS_futex, &rt.stats->clerk_bell, FUTEX_WAKE, INT_MAX);
 }
 
 void stats_clerk(struct weir_thread *self) {
     struct weir_process_stats *stats = rt.stats;
 
     for (;;) {
+        uint32_t rung = atomic_load(&stats->clerk_bell);
         uint32_t wanted = atomic_load(&stats->text_wanted);
 
         credentials_follow(self);
         if (wanted == atomic_load(&stats->text_done)) {
+            struct timespec watch = {.tv_nsec = WAKER_WATCH_NS};
+
             /* Readers are other processes: the futex is a shared one. */
-            sys4(SYS_futex, &stats->text_wanted, FUTEX_WAIT, wanted, NULL);
+            sys4(SYS_futex, &stats->clerk_bell, FUTEX_WAIT, rung, waker_watch() ? &watch : NULL);
             continue;
         }
         /* Not during a fork: the child would find the locks taken, by nobody. */

@@ -98,7 +98,8 @@ struct weir_process_stats {
     _Atomic uint64_t oom_order, oom_points;
 
     /* Text in the kernel's formats, refreshed when text_wanted is raised and once at the end; NUL-terminated. */
-    _Atomic uint32_t text_wanted; /* a reader adds 1 and wakes this futex; the answer is the same in text_done */
+    _Atomic uint32_t text_wanted; /* a reader adds 1, then rings the bell; the answer is the same in text_done */
+    _Atomic uint32_t clerk_bell;  /* a futex word, shared: whoever wants something of the clerk adds 1 and wakes it */
     _Atomic uint32_t text_done;
     char buddyinfo[1024];
     char zoneinfo[8192];
