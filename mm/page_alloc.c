@@ -192,14 +192,18 @@ unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page
     const struct zonelist *zonelist = gfp_zonelist(m, gfp);
     unsigned got = 0;
 
+    unsigned mark = ALLOC_WMARK_LOW;
+
     while (got < nr) {
         unsigned more = 0;
 
         if (zonelist->zones[0])
-            more = scan_zonelist(m, gfp | __GFP_HARDWALL, 0, zonelist, ALLOC_WMARK_LOW | ALLOC_CPUSET, nr - got,
-                                 ret_pages + got);
-        if (more == 0 && got == 0 && (ret_pages[0] = __alloc_pages(m, gfp, 0, zonelist)))
+            more = scan_zonelist(m, gfp | __GFP_HARDWALL, 0, zonelist, mark | ALLOC_CPUSET, nr - got, ret_pages + got);
+        if (more == 0 && got == 0 && (ret_pages[0] = __alloc_pages(m, gfp, 0, zonelist))) {
+            /* kswapd is awake now: what one request at a time would get, these get at once. */
+            mark = ALLOC_WMARK_MIN;
             more = 1;
+        }
         if (more == 0)
             break;
         got += more;

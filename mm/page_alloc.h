@@ -22,8 +22,8 @@ struct page *__alloc_pages(struct machine *m, gfp_t gfp, unsigned order, const s
 struct page *get_page_from_freelist(struct machine *m, gfp_t gfp, unsigned order, const struct zonelist *zonelist,
                                     unsigned alloc_flags);
 /*
- * Up to nr single frames, each as alloc_pages() would give it. Only the first may take the slow path: after that it
- * stops early. Returns how many.
+ * Up to nr single frames, each as alloc_pages() would give it without reclaim. Only the first may take the slow path;
+ * if it did, the others go down to the minimum mark, else to the low one. Returns how many.
  */
 unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page **ret_pages);
 /* The zonelist that alloc_pages() uses for this CPU and mask. */
