@@ -23,7 +23,7 @@ def open_swap_files(pid, folder):
             for fd in os.listdir(f"/proc/{pid}/task/{task}/fd"):
                 path = f"/proc/{pid}/task/{task}/fd/{fd}"
                 with contextlib.suppress(OSError):
-                    if os.readlink(path).startswith(folder):
+                    if os.readlink(path).startswith(folder) and os.path.isfile(path):
                         found.add(path)
     return sorted(found)
 
