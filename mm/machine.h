@@ -102,6 +102,7 @@ struct machine {
     struct swap_cache *swap_cache;        /* NULL until then as well */
     long nr_swap_pages, total_swap_pages; /* under swap_lock; read without it as a hint */
     long nr_swap_growth;                  /* slots that writable areas may still be extended by; likewise */
+    int swap_least_priority;              /* of areas that were given none; under swap_lock */
     int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
 
     struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */

@@ -38,8 +38,8 @@ static const char *check_entry(const struct block *block, unsigned index, struct
     }
     if (pte & PTE_SWAP) {
         tally->swapped++;
-        if (swap_count(block->mm->machine, pte_entry(pte)) == 0)
-            return "page table: an entry names a swap slot that is free";
+        if (swap_count(block->mm->machine, pte_entry(pte)) % SWAP_MAP_BAD == 0)
+            return "page table: an entry names a swap slot that is free, or bad";
     } else if (pte & PTE_POISON) {
         tally->poisoned++;
     } else if (pte) {

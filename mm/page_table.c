@@ -270,7 +270,10 @@ void mm_destroy(struct mm *mm) {
     void *_Atomic *directory = mm->directory;
     struct block_page *page;
 
+    /* Whoever has found it by number, and brings pages in (swapoff), is done with one before the last of them goes. */
+    write_lock(p, &mm->mmap_lock);
     zap_page_range(mm, mm->start, mm->end);
+    write_unlock(p, &mm->mmap_lock);
     __atomic_store_n(&m->mms[mm->id - 1], NULL, __ATOMIC_SEQ_CST);
     /* Pairs with rmap_get_mm: a task that has come by a page of ours may still look at it. */
     while (atomic_load_explicit(&m->rmap_walkers, memory_order_seq_cst) != 0)

@@ -26,13 +26,15 @@ struct page;
 
 enum mm_status {
     MM_OK = 0,
-    MM_NOMEM,     /* no frame, no swap slot, no address space */
-    MM_BUSY,      /* cannot be done now: pinned, under I/O, touched meanwhile */
-    MM_IO,        /* the device failed */
-    MM_INVAL,     /* the caller's arguments are wrong */
-    MM_REJECTED,  /* swap_write only: this device does not take this page; try the next one by priority */
-    MM_SUBMITTED, /* swap_write only: under way; end_swap_write() reports the result */
-    MM_FAULT,     /* no area there, or one that forbids the access */
+    MM_NOMEM,       /* no frame, no swap slot, no address space */
+    MM_BUSY,        /* cannot be done now: pinned, under I/O, touched meanwhile */
+    MM_IO,          /* the device failed */
+    MM_INVAL,       /* the caller's arguments are wrong */
+    MM_REJECTED,    /* swap_write only: this device does not take this page; try the next one by priority */
+    MM_SUBMITTED,   /* swap_write only: under way; end_swap_write() reports the result */
+    MM_FAULT,       /* no area there, or one that forbids the access */
+    MM_PERM,        /* the task may not do that */
+    MM_INTERRUPTED, /* the task has been told to do something else */
 };
 
 /* A swap entry: type in the top 5 bits, offset (in pages) below; 0 is none. (specification, section 12.1) */
@@ -102,6 +104,8 @@ struct platform {
     struct task *(*current)(void *host);
     unsigned (*cpu)(void *host); /* 0..nr_cpus-1; may be stale at once: the per-CPU lists carry a lock each */
     bool (*in_interrupt)(void *host);
+    /* May be NULL. Is the current task wanted elsewhere, so that something long (swapoff) should end early? */
+    bool (*signal_pending)(void *host);
     /* Calls fn for every task, until it returns false. Calls may nest. Used by the OOM killer only. */
     void (*for_each_task)(void *host, bool (*fn)(struct task *task, void *arg), void *arg);
 

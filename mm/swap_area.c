@@ -45,7 +45,7 @@ void swap_list_remove(struct machine *m, unsigned type) {
 
 /* -- adding and removing areas. ------------------------------------------------------------------------------------ */
 
-static enum mm_status swap_create(struct machine *m) {
+enum mm_status swap_areas_create(struct machine *m) {
     struct swap_info *areas;
     enum mm_status status;
 
@@ -70,38 +70,68 @@ static enum mm_status swap_create(struct machine *m) {
     return MM_OK;
 }
 
+/* The lowest number that is free. swap_lock held. */
+static enum swap_refusal find_room(struct machine *m, uint64_t identity, unsigned *ret_type) {
+    unsigned type = MAX_SWAPFILES;
+
+    for (unsigned i = MAX_SWAPFILES; i-- > 0;) {
+        if (!(m->swap_areas[i].flags & SWP_USED))
+            type = i;
+        else if (identity && m->swap_areas[i].identity == identity)
+            return SWAP_ACTIVE;
+    }
+    *ret_type = type;
+    return type < MAX_SWAPFILES ? SWAP_ACCEPTED : SWAP_NO_AREA_LEFT;
+}
+
+enum swap_refusal swap_area_would_fit(struct machine *m, uint64_t identity) {
+    enum swap_refusal why;
+    unsigned type;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    why = find_room(m, identity, &type);
+    lock_release(m->platform, &m->swap_lock);
+    return why;
+}
+
+enum swap_refusal swap_area_publish(struct machine *m, const struct swap_info *area, bool least, unsigned *ret_type) {
+    enum swap_refusal why;
+    unsigned type;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    why = find_room(m, area->identity, &type);
+    if (why == SWAP_ACCEPTED) {
+        struct swap_info *fresh = &m->swap_areas[type];
+
+        *fresh = *area;
+        fresh->flags |= SWP_USED | SWP_WRITEOK;
+        fresh->lowest_bit = 1;
+        fresh->highest_bit = area->max - 1;
+        if (least)
+            fresh->prio = --m->swap_least_priority;
+        *ret_type = type;
+        swap_list_insert(m, type);
+    }
+    lock_release(m->platform, &m->swap_lock);
+    return why;
+}
+
+void swap_area_finish(struct machine *m, struct swap_info *area) {
+    swap_extents_finish(m, &area->extents);
+    swap_map_finish(m, &area->map);
+}
+
 enum mm_status swap_add(struct machine *m, uint32_t nr_pages, int prio, unsigned flags, unsigned *ret_type) {
-    struct swap_map map;
-    enum mm_status status = MM_NOMEM;
+    struct swap_info area = {.flags = flags & SWP_EXCLUSIVE, .prio = prio, .max = nr_pages};
 
     if (nr_pages < 2 || nr_pages > 1u << SWAP_TYPE_SHIFT)
         return MM_INVAL;
-    if (swap_create(m) != MM_OK || !swap_map_init(m, &map))
+    if (swap_areas_create(m) != MM_OK || !swap_map_init(m, &area.map))
         return MM_NOMEM;
-
-    lock_acquire(m->platform, &m->swap_lock);
-    for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
-        struct swap_info *area = &m->swap_areas[type];
-
-        if (area->flags & SWP_USED)
-            continue;
-        *area = (struct swap_info){
-            .flags = (flags & SWP_EXCLUSIVE) | SWP_USED | SWP_WRITEOK,
-            .prio = prio,
-            .max = nr_pages,
-            .lowest_bit = 1,
-            .highest_bit = nr_pages - 1,
-            .map = map,
-        };
-        swap_list_insert(m, type);
-        *ret_type = type;
-        status = MM_OK;
-        break;
-    }
-    lock_release(m->platform, &m->swap_lock);
-    if (status != MM_OK)
-        swap_map_finish(m, &map);
-    return status;
+    if (swap_area_publish(m, &area, false, ret_type) == SWAP_ACCEPTED)
+        return MM_OK;
+    swap_area_finish(m, &area);
+    return MM_NOMEM;
 }
 
 void swap_extend(struct machine *m, unsigned type, uint32_t nr_pages) {
@@ -155,9 +185,30 @@ void swap_set_writable(struct machine *m, unsigned type, bool writable) {
     lock_release(m->platform, &m->swap_lock);
 }
 
-enum mm_status swap_remove(struct machine *m, unsigned type) {
-    struct swap_map map;
+bool swap_area_drain(struct machine *m, unsigned type) {
     struct swap_info *area;
+    bool writable;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    area = swap_area_of(m, type);
+    writable = area && area->flags & SWP_WRITEOK;
+    if (writable) {
+        area->flags = (area->flags & ~(unsigned)SWP_WRITEOK) | SWP_DRAINED;
+        swap_list_remove(m, type);
+    }
+    lock_release(m->platform, &m->swap_lock);
+    return writable;
+}
+
+void swap_area_undrain(struct machine *m, unsigned type) {
+    lock_acquire(m->platform, &m->swap_lock);
+    m->swap_areas[type].flags = (m->swap_areas[type].flags & ~(unsigned)SWP_DRAINED) | SWP_WRITEOK;
+    swap_list_insert(m, type);
+    lock_release(m->platform, &m->swap_lock);
+}
+
+enum mm_status swap_remove(struct machine *m, unsigned type) {
+    struct swap_info *area, gone;
     enum mm_status status = MM_INVAL;
 
     lock_acquire(m->platform, &m->swap_lock);
@@ -167,13 +218,13 @@ enum mm_status swap_remove(struct machine *m, unsigned type) {
     } else if (area) {
         if (area->flags & SWP_WRITEOK)
             swap_list_remove(m, type);
-        map = area->map;
-        area->flags = 0;
+        gone = *area;
+        *area = (struct swap_info){0};
         status = MM_OK;
     }
     lock_release(m->platform, &m->swap_lock);
     if (status == MM_OK)
-        swap_map_finish(m, &map);
+        swap_area_finish(m, &gone);
     return status;
 }
 
@@ -189,8 +240,8 @@ bool swap_area_state(struct machine *m, unsigned type, struct swap_area_state *r
     lock_acquire(m->platform, &m->swap_lock);
     area = swap_area_of(m, type);
     if (area)
-        *ret_state =
-            (struct swap_area_state){.pages = area_pages(area), .inuse_pages = area->inuse_pages, .prio = area->prio};
+        *ret_state = (struct swap_area_state){
+            .flags = area->flags, .pages = area_pages(area), .inuse_pages = area->inuse_pages, .prio = area->prio};
     lock_release(m->platform, &m->swap_lock);
     return area;
 }
@@ -205,12 +256,24 @@ void swap_for_each_used(struct machine *m, unsigned type, void (*fn)(uint32_t of
     lock_release(m->platform, &m->swap_lock);
 }
 
+uint32_t swap_next_used(struct machine *m, unsigned type, uint32_t from) {
+    const struct swap_info *area;
+    uint32_t offset = 0;
+
+    lock_acquire(m->platform, &m->swap_lock);
+    area = swap_area_of(m, type);
+    if (area)
+        offset = swap_map_next_used(&area->map, from, area->max);
+    lock_release(m->platform, &m->swap_lock);
+    return offset;
+}
+
 static const char *check_area(struct machine *m, const struct swap_info *area) {
     uint32_t first_free = swap_map_find_free(&area->map, 1, area->max - 1);
     uint32_t used = swap_map_used(&area->map);
 
     (void)m;
-    if (used != area->inuse_pages)
+    if (used != area->inuse_pages + area->nr_bad)
         return "a swap area's inuse_pages is not the number of its slots in use";
     if (first_free && (area->lowest_bit > first_free || area->highest_bit < first_free))
         return "a free swap slot lies outside lowest_bit..highest_bit";

@@ -149,19 +149,28 @@ uint32_t swap_map_find_run(const struct swap_map *map, uint32_t from, uint32_t t
     return 0;
 }
 
-void swap_map_for_each_used(const struct swap_map *map, uint32_t max, void (*fn)(uint32_t offset, void *arg),
-                            void *arg) {
-    uint32_t offset = 0;
+uint32_t swap_map_next_used(const struct swap_map *map, uint32_t from, uint32_t max) {
+    uint32_t offset = from;
 
     while (offset < max) {
+        uint16_t count;
+
         if (group_used(map, offset) == 0) {
             offset = (offset / GROUP_SLOTS + 1) * GROUP_SLOTS;
             continue;
         }
-        if (swap_map_get(map, offset) != 0)
-            fn(offset, arg);
+        count = swap_map_get(map, offset);
+        if (count != 0 && count != SWAP_MAP_BAD)
+            return offset;
         offset++;
     }
+    return 0;
+}
+
+void swap_map_for_each_used(const struct swap_map *map, uint32_t max, void (*fn)(uint32_t offset, void *arg),
+                            void *arg) {
+    for (uint32_t offset = 0; (offset = swap_map_next_used(map, offset + 1, max)) != 0;)
+        fn(offset, arg);
 }
 
 uint32_t swap_map_used(const struct swap_map *map) {

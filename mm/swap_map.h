@@ -10,6 +10,9 @@
 
 #include "mm/machine.h"
 
+#define SWAP_MAP_MAX 0x7fff /* a count that gets there stays */
+#define SWAP_MAP_BAD 0x8000 /* not to be used */
+
 struct swap_map_directory;
 
 struct swap_map {
@@ -29,9 +32,12 @@ bool swap_map_set(struct machine *m, struct swap_map *map, uint32_t offset, uint
 uint32_t swap_map_find_free(const struct swap_map *map, uint32_t from, uint32_t to);
 /* The first slot of the first run of nr (at least 256) free slots within [from, to], or 0. */
 uint32_t swap_map_find_run(const struct swap_map *map, uint32_t from, uint32_t to, uint32_t nr);
-/* Calls fn for each slot below max whose count is not 0, ascending. */
+/* The first slot of [from, max) that is in use, or 0. Bad ones are not. */
+uint32_t swap_map_next_used(const struct swap_map *map, uint32_t from, uint32_t max);
+/* Calls fn for each slot below max that is in use, ascending. */
 void swap_map_for_each_used(const struct swap_map *map, uint32_t max, void (*fn)(uint32_t offset, void *arg),
                             void *arg);
+/* Slots whose count is not 0, the bad ones among them. */
 uint32_t swap_map_used(const struct swap_map *map);
 
 #endif

@@ -6,10 +6,9 @@
 #define MM_SWAPFILE_H
 
 #include "mm/machine.h"
+#include "mm/swap_map.h"
 
 #define SWAP_TYPE_SHIFT 27
-#define SWAP_MAP_MAX 0x7fff
-#define SWAP_MAP_BAD 0x8000
 
 static inline unsigned swp_type(swp_entry_t entry) {
     return entry.val >> SWAP_TYPE_SHIFT;
@@ -25,12 +24,14 @@ enum swap_flags {
     SWP_USED = 1,
     SWP_WRITEOK = 2,
     SWP_EXCLUSIVE = 4, /* a page read back gives up its slot at once (a compressed pool: the copy costs RAM) */
+    SWP_PARTITION = 8, /* a device, not a file */
+    SWP_DRAINED = 16,  /* swapoff is bringing back what it holds */
 };
 
 /*
- * Adds an area of nr_pages slots (slot 0 is never used: usable 1..nr_pages-1). prio: higher is used first.
- * The slot map takes memory from the page allocator only where slots are in use. ret_type: its number.
- * The area does no I/O itself: that is platform->swap_write and swap_read, by type.
+ * Adds an area of the host's own making, without a header: nr_pages slots (slot 0 is never used: usable 1..nr_pages-1).
+ * prio: higher is used first. The slot map takes memory from the page allocator only where slots are in use. ret_type:
+ * its number. The area does no I/O itself: that is platform->swap_write and swap_read, by type.
  */
 enum mm_status swap_add(struct machine *m, uint32_t nr_pages, int prio, unsigned flags, unsigned *ret_type);
 /* The area has grown: slots up to nr_pages-1 are usable now. */
@@ -47,6 +48,7 @@ enum mm_status swap_remove(struct machine *m, unsigned type);
 uint32_t swap_inuse(const struct machine *m, unsigned type);
 
 struct swap_area_state {
+    unsigned flags; /* enum swap_flags */
     uint32_t pages; /* usable slots */
     uint32_t inuse_pages;
     int prio;
@@ -74,6 +76,9 @@ bool swap_gives_up_slot(const struct machine *m, swp_entry_t entry);
 
 /* Calls fn for each slot in use of an area, ascending, under swap_lock: fn must not block. For a fork's freeze. */
 void swap_for_each_used(struct machine *m, unsigned type, void (*fn)(uint32_t offset, void *arg), void *arg);
+
+/* The first slot from `from` on that is in use in that area, or 0. */
+uint32_t swap_next_used(struct machine *m, unsigned type, uint32_t from);
 
 /* The first thing wrong with the areas, or NULL. No other task may be inside the core. */
 const char *swap_check(struct machine *m);

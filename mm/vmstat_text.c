@@ -183,7 +183,7 @@ static void swaps_line(struct text *text, struct machine *m, unsigned type, cons
     text_str(text, " ", 0);
     while (text->len - start < SWAPS_NAME_WIDTH)
         text_str(text, " ", 0);
-    line_unsigned(text, "file\t\t", area->pages * KIB_PER_PAGE);
+    line_unsigned(text, area->flags & SWP_PARTITION ? "partition\t" : "file\t\t", area->pages * KIB_PER_PAGE);
     line_unsigned(text, "\t", area->inuse_pages * KIB_PER_PAGE);
     line_signed(text, "\t", area->prio);
     text_str(text, "\n", 0);

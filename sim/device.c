@@ -7,13 +7,24 @@
 #include "mm/swapfile.h"
 #include "sim/internal.h"
 
-static struct sim_device *device_of(struct sim *sim, swp_entry_t entry) {
-    struct sim_device *device;
+static struct sim_device *device_of_type(struct sim *sim, unsigned type) {
+    for (unsigned d = 0; d < SIM_DEVICES; d++)
+        if (sim->devices[d].online && sim->devices[d].type == type)
+            return &sim->devices[d];
+    sim_fail(sim, "a swap area that no device stands for");
+}
 
-    SIM_ASSERT(sim, swp_type(entry) < SIM_DEVICES);
-    device = &sim->devices[swp_type(entry)];
-    SIM_ASSERT(sim, swp_offset(entry) > 0 && swp_offset(entry) < device->config.nr_slots);
-    return device;
+static struct sim_device *device_of(struct sim *sim, swp_entry_t entry) {
+    SIM_ASSERT(sim, swp_offset(entry) > 0);
+    return device_of_type(sim, swp_type(entry));
+}
+
+/* The place on the device. */
+static uint32_t place_of(struct sim *sim, swp_entry_t entry) {
+    uint64_t block = map_swap_page(sim->machine, entry);
+
+    SIM_ASSERT(sim, block > 0 && block < device_of(sim, entry)->config.nr_slots);
+    return (uint32_t)block;
 }
 
 static uint8_t *slot_bytes(struct sim_device *device, uint32_t slot) {
@@ -34,9 +45,9 @@ static void forget(struct sim_device *device, uint32_t slot) {
 
 const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry) {
     struct sim_device *device = device_of(sim, entry);
+    uint32_t place = place_of(sim, entry);
 
-    return device->config.detects_clean && device->stored[swp_offset(entry)] ? slot_bytes(device, swp_offset(entry))
-                                                                             : NULL;
+    return device->config.detects_clean && device->stored[place] ? slot_bytes(device, place) : NULL;
 }
 
 static struct sim_write *free_write(struct sim_device *device) {
@@ -104,7 +115,7 @@ void sim_io_task(struct sim *sim, void *arg) {
 static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr) {
     struct sim *sim = host;
     struct sim_device *device = device_of(sim, entry);
-    uint32_t slot = swp_offset(entry), n = mm ? sim_page_number(sim, addr) : 0;
+    uint32_t slot = place_of(sim, entry), n = mm ? sim_page_number(sim, addr) : 0;
     const uint8_t *bytes = mm ? sim->parked + ((size_t)n << PAGE_SHIFT) : page_address(sim->machine, page);
     bool failed;
 
@@ -138,7 +149,7 @@ static void call_swap_read(void *host, const swp_entry_t *entries, struct page *
     if (device->config.latency_ns)
         sim_sleep(sim, device->config.latency_ns);
     for (unsigned i = 0; i < nr; i++) {
-        uint32_t slot = swp_offset(entries[i]);
+        uint32_t slot = place_of(sim, entries[i]);
         uint8_t *arena = page_address(sim->machine, pages[i]);
 
         SIM_ASSERT(sim, swp_type(entries[i]) == swp_type(entries[0]));
@@ -158,20 +169,53 @@ static void call_swap_read(void *host, const swp_entry_t *entries, struct page *
 static void call_swap_slot_free(void *host, swp_entry_t entry) {
     struct sim *sim = host;
     struct sim_device *device = device_of(sim, entry);
+    uint32_t place = place_of(sim, entry);
 
     for (unsigned i = 0; i < SIM_WRITES; i++)
-        SIM_ASSERT(sim, !device->writes[i].used || device->writes[i].slot != swp_offset(entry));
-    forget(device, swp_offset(entry));
+        SIM_ASSERT(sim, !device->writes[i].used || device->writes[i].slot != place);
+    forget(device, place);
 }
 
 static bool call_swap_has_room(void *host, unsigned type) {
     struct sim *sim = host;
-    const struct sim_device *device = &sim->devices[type];
+    const struct sim_device *device = device_of_type(sim, type);
 
     return device->config.pages_most == 0 || device->nr_stored < device->config.pages_most;
 }
 
+enum mm_status sim_swapon(struct sim *sim, unsigned d, const struct swap_source *source, unsigned prio_flags,
+                          enum swap_refusal *ret_why) {
+    struct sim_device *device = &sim->devices[d];
+    enum mm_status status;
+
+    SIM_ASSERT(sim, device->bytes && !device->online);
+    status = swapon(sim->machine, source, prio_flags, &device->type, ret_why);
+    /* Nobody has run since the area came into use. */
+    device->online = status == MM_OK;
+    return status;
+}
+
+enum mm_status sim_swapoff(struct sim *sim, unsigned d) {
+    struct sim_device *device = &sim->devices[d];
+    enum mm_status status = swapoff(sim->machine, device->type);
+
+    if (status == MM_OK) {
+        SIM_ASSERT(sim, device->nr_stored == 0);
+        device->online = false;
+    }
+    return status;
+}
+
+static bool call_signal_pending(void *host) {
+    return ((struct sim *)host)->signalled;
+}
+
+void sim_signal(struct sim *sim, bool pending) {
+    sim->signalled = pending;
+}
+
 void sim_device_calls(struct platform *platform) {
+    platform->signal_pending = call_signal_pending;
     platform->swap_write = call_swap_write;
     platform->swap_read = call_swap_read;
     platform->swap_slot_free = call_swap_slot_free;

@@ -50,7 +50,8 @@ struct sim_write {
 
 struct sim_device {
     struct sim_device_config config;
-    unsigned type;
+    bool online;
+    unsigned type;  /* of its area while it is online */
     uint8_t *bytes; /* [nr_slots] pages */
     bool *stored;   /* [nr_slots] */
     uint32_t nr_stored;
@@ -70,6 +71,7 @@ struct sim {
     uint64_t clock;
     uint64_t random;
     bool injecting;
+    bool signalled; /* whoever does something long is wanted elsewhere */
 
     struct sim_task tasks[SIM_TASKS]; /* 0 is the caller of sim_create */
     struct sim_task *current;

@@ -71,9 +71,12 @@ static void add_devices(struct sim *sim) {
             continue;
         device->bytes = take_memory((size_t)device->config.nr_slots << PAGE_SHIFT);
         device->stored = take_memory(device->config.nr_slots);
+        if (device->config.offline)
+            continue;
         SIM_ASSERT(sim, swap_add(sim->machine, device->config.nr_slots, device->config.prio, device->config.flags,
                                  &device->type) == MM_OK);
         SIM_ASSERT(sim, device->type == i);
+        device->online = true;
     }
 }
 

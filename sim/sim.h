@@ -16,6 +16,7 @@
 
 #include "mm/machine.h"
 #include "mm/memory.h"
+#include "mm/swapon.h"
 
 #define SIM_BASE ((uintptr_t)0x100000000000) /* address of the managed range; 2 MiB-aligned */
 #define SIM_DEVICES 4
@@ -23,6 +24,7 @@
 
 struct sim_device_config {
     uint32_t nr_slots; /* 0: no such device */
+    bool offline;      /* no swap area until sim_swapon() */
     int prio;
     unsigned flags;      /* enum swap_flags */
     bool async;          /* writes are submitted and complete later */
@@ -53,6 +55,16 @@ struct sim *sim_create(const struct sim_config *config);
 void sim_destroy(struct sim *sim);
 struct machine *sim_machine(struct sim *sim);
 struct mm *sim_mm(struct sim *sim); /* NULL if region_pages was 0 */
+
+/*
+ * swapon() with a device that was offline, and swapoff(). nr_slots is what the device holds; source's extents may place
+ * the area's pages anywhere on it.
+ */
+enum mm_status sim_swapon(struct sim *sim, unsigned device, const struct swap_source *source, unsigned prio_flags,
+                          enum swap_refusal *ret_why);
+enum mm_status sim_swapoff(struct sim *sim, unsigned device);
+/* Is whoever does something long wanted elsewhere (platform->signal_pending)? */
+void sim_signal(struct sim *sim, bool pending);
 
 /* -- tasks. -- */
 /* Starts fn as a task; it runs when the caller waits. */
