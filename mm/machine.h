@@ -38,7 +38,10 @@ struct memory_map {
 
 enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section 0 */
 
-/* Section 17. Set them through machine_tune(), which checks ranges, except before the machine is in use. */
+/*
+ * Section 17; each with its range in mm/sysctl.c. Set them through machine_tune() or sysctl_set(), except before the
+ * machine is in use.
+ */
 struct tunables {
     unsigned min_free_kbytes;
     unsigned lowmem_reserve_ratio[MAX_NR_ZONES];
@@ -47,13 +50,18 @@ struct tunables {
     unsigned percpu_pagelist_fraction;
     unsigned panic_on_oom;
     unsigned oom_kill_allocating_task;
+    unsigned stat_interval; /* seconds between foldings of the counters: the host's timer calls vmstat_update() */
+    unsigned swap_token;    /* 1: the pages of one address space at a time are spared (mm/swap_token.h) */
     enum reclaim_scope reclaim_scope;
-    bool source_progress; /* try_to_free_pages as in the 2.6.24 source: 0 unless >= 32 or still scannable */
+    unsigned source_progress; /* 1: try_to_free_pages as in the 2.6.24 source: 0 unless >= 32 or still scannable */
     /* Beyond 2.6.24, each off (0) by default: */
     unsigned inactive_percent;   /* deactivate only while the inactive list is under this share of both lists */
     unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
     unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
     unsigned read_around_max;    /* pages read along with one from a device, 2..64, a power of two; 0: none */
+    unsigned oom_score_adj;      /* 1: badness counts pages and oom_score_adj only */
+    unsigned oom_reaper;         /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
+    unsigned psi;                /* 1: time lost to want of memory is measured (mm/psi.h) */
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 

@@ -3,12 +3,10 @@
 
 #include "mm/buddy.h"
 #include "mm/pcp.h"
+#include "mm/sysctl.h"
 
 #define MIN_FREE_KBYTES_LEAST 128u
 #define MIN_FREE_KBYTES_MOST 65536u
-#define PERCPU_FRACTION_LEAST 8u
-#define FAULT_AROUND_MOST 512u
-#define PAGE_CLUSTER_MOST 10u
 
 bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
                        unsigned alloc_flags) {
@@ -133,26 +131,18 @@ void init_per_zone_pages_min(struct machine *m) {
         .lowmem_reserve_ratio = {256, 256, 32, 32, 1},
         .swappiness = 60,
         .page_cluster = 3,
+        .stat_interval = 1,
+        .swap_token = 1,
         .reclaim_scope = RECLAIM_NODE,
     };
     setup_per_zone_pages_min(m);
     setup_per_zone_lowmem_reserve(m);
 }
 
-static bool tunables_are_valid(const struct tunables *tune) {
-    return tune->swappiness <= 100 && tune->page_cluster <= PAGE_CLUSTER_MOST && tune->panic_on_oom <= 2 &&
-           tune->oom_kill_allocating_task <= 1 && tune->inactive_percent <= 100 && tune->park_neighbours <= 1 &&
-           tune->fault_around_max <= FAULT_AROUND_MOST && tune->read_around_max <= 64 &&
-           (tune->read_around_max & (tune->read_around_max - 1)) == 0 &&
-           tune->fault_around_fresh <= FAULT_AROUND_MOST &&
-           (tune->reclaim_scope == RECLAIM_NODE || tune->reclaim_scope == RECLAIM_ZONELIST) &&
-           (tune->percpu_pagelist_fraction == 0 || tune->percpu_pagelist_fraction >= PERCPU_FRACTION_LEAST);
-}
-
 enum mm_status machine_tune(struct machine *m, const struct tunables *wanted) {
     struct tunables old = m->tune;
 
-    if (!tunables_are_valid(wanted))
+    if (!sysctl_in_range(wanted))
         return MM_INVAL;
     m->tune = *wanted;
     if (wanted->min_free_kbytes != old.min_free_kbytes)
