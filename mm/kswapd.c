@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kswapd: keeps each node's zones above pages_high. (specification, section 10.4) */
 #include "mm/shrink.h"
+#include "mm/swap_token.h"
 #include "mm/watermark.h"
 
 void wakeup_kswapd(struct zone *zone, unsigned order) {
@@ -90,6 +91,8 @@ static bool balance_round(struct balance *b) {
     for (int priority = DEF_PRIORITY; priority >= 0; priority--) {
         int end_zone = find_end_zone(b, priority);
 
+        if (priority == 0)
+            disable_swap_token(m);
         if (end_zone < 0)
             return true;
         all_ok = balance_pass(b, end_zone, priority);

@@ -113,6 +113,12 @@ struct machine {
     int swap_least_priority;              /* of areas that were given none; under swap_lock */
     int swap_list_head, swap_list_next;   /* area numbers by descending priority, -1 none; under swap_lock */
 
+    struct {
+        struct lock lock;
+        uint32_t mm_id;  /* who has it, 0 nobody; under lock, read without it as a hint */
+        unsigned faults; /* under lock */
+    } swap_token;        /* mm/swap_token.c */
+
     struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */
     _Atomic uint32_t rmap_walkers; /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */
 };

@@ -84,6 +84,8 @@ struct mm {
 
     _Atomic uintptr_t still_start, still_end; /* (A) set under (M): mm_still() */
 
+    unsigned token_stamp, token_interval, token_priority; /* mm/swap_token.c; under its lock */
+
     struct lock lock;              /* (S) fault streams, storage of blocks */
     struct fault_streams *streams; /* (S) */
     struct block_slab *slab;       /* (S) */

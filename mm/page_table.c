@@ -4,6 +4,7 @@
 #include "mm/fault_stream.h"
 #include "mm/page_alloc.h"
 #include "mm/rmap.h"
+#include "mm/swap_token.h"
 
 #define DIRECTORY_BITS 9u
 #define DIRECTORY_LEVELS 3u
@@ -278,6 +279,7 @@ void mm_destroy(struct mm *mm) {
     /* Pairs with rmap_get_mm: a task that has come by a page of ours may still look at it. */
     while (atomic_load_explicit(&m->rmap_walkers, memory_order_seq_cst) != 0)
         p->yield(p->host);
+    put_swap_token(mm);
     areas_finish(mm);
     mm->directory = NULL;
     free_directory(m, directory, 0);

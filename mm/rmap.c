@@ -2,6 +2,7 @@
 #include "mm/rmap.h"
 
 #include "mm/page_table.h"
+#include "mm/swap_token.h"
 #include "mm/swapfile.h"
 
 struct mm *rmap_get_mm(struct machine *m, uint64_t owner) {
@@ -65,6 +66,8 @@ unsigned page_referenced(struct machine *m, struct page *page) {
     unsigned referenced = page_test_and_clear(page, PG_referenced);
     struct rmap_walk walk;
 
+    if (page_mapped(page) && swap_token_protects(m, page_owner(page)))
+        referenced++;
     /* On the active list a page that is not parked may have been so since it came: that says nothing. */
     if (!page_mapped(page) || page_test(page, PG_active) || !rmap_walk_begin(m, page, &walk))
         return referenced;

@@ -45,7 +45,8 @@ void rmap_walk_end(struct rmap_walk *walk);
 
 /*
  * How often the page was referenced since the last look: PG_referenced, which is cleared, and for an inactive mapped
- * page an entry that is not parked, since it was parked when the page became inactive.
+ * page an entry that is not parked, since it was parked when the page became inactive; one more if its address space
+ * has the swap token (mm/swap_token.h).
  */
 unsigned page_referenced(struct machine *m, struct page *page);
 

@@ -8,6 +8,7 @@
 #include "mm/page_table.h"
 #include "mm/read_around.h"
 #include "mm/swap_state.h"
+#include "mm/swap_token.h"
 #include "mm/swapfile.h"
 
 /* The entry's page is lost: reading it failed. Page-table lock held. */
@@ -333,5 +334,6 @@ bool do_swap_page(struct fault *fault, swp_entry_t entry) {
     page = lookup_swap_cache(m, entry);
     if (page)
         return map_from_cache(fault, page, entry);
+    grab_swap_token(fault->mm);
     return m->tune.fault_around_max ? read_window(fault, entry) : read_slots(fault, entry);
 }

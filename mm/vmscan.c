@@ -8,6 +8,7 @@
 #include "mm/rmap.h"
 #include "mm/shrink.h"
 #include "mm/swap_state.h"
+#include "mm/swap_token.h"
 #include "mm/swapfile.h"
 #include "mm/watermark.h"
 
@@ -260,6 +261,8 @@ unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zoneli
     count_vm_event(m, ALLOCSTALL);
     for (priority = DEF_PRIORITY; priority >= 0; priority--) {
         sc.nr_scanned = 0;
+        if (priority == 0)
+            disable_swap_token(m);
         freed += shrink_zones(priority, zonelist, &sc);
         freed += take_reclaimed_slab(m);
         if (freed >= sc.swap_cluster_max)
