@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* kswapd: keeps each node's zones above pages_high. (specification, section 10.4) */
+#include "mm/cpuset.h"
 #include "mm/shrink.h"
 #include "mm/swap_token.h"
 #include "mm/watermark.h"
@@ -10,6 +11,8 @@ void wakeup_kswapd(struct zone *zone, unsigned order) {
     int seen = atomic_load_explicit(&node->kswapd_max_order, memory_order_relaxed);
 
     if (!populated_zone(zone) || zone_watermark_ok(zone, order, zone->pages_low, 0, 0))
+        return;
+    if (!cpuset_zone_allowed_hardwall(zone))
         return;
     while (seen < (int)order && !atomic_compare_exchange_weak_explicit(&node->kswapd_max_order, &seen, (int)order,
                                                                        memory_order_relaxed, memory_order_relaxed))

@@ -97,6 +97,8 @@ static inline void lock_release(const struct platform *p, struct lock *lock) {
 
 void rwlock_init(struct rwlock *lock, enum lock_rank rank);
 void read_lock(const struct platform *p, struct rwlock *lock);
+/* False at once where read_lock would block. */
+bool read_trylock(const struct platform *p, struct rwlock *lock);
 void read_unlock(const struct platform *p, struct rwlock *lock);
 void write_lock(const struct platform *p, struct rwlock *lock);
 void write_unlock(const struct platform *p, struct rwlock *lock);

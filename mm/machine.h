@@ -81,6 +81,12 @@ struct per_cpu {
     struct pagevec lru_add, lru_add_active, lru_rotate;
 } __attribute__((aligned(64)));
 
+/* A victim of the OOM killer, whose memory is to be taken from due_ns on; 0: none. */
+struct oom_victim {
+    uint64_t due_ns;
+    unsigned tries;
+};
+
 struct swap_info;
 struct swap_cache;
 
@@ -118,6 +124,11 @@ struct machine {
         uint32_t mm_id;  /* who has it, 0 nobody; under lock, read without it as a hint */
         unsigned faults; /* under lock */
     } swap_token;        /* mm/swap_token.c */
+
+    struct {
+        struct lock lock;
+        struct oom_victim victims[MAX_MMS]; /* by mapping id - 1; under lock */
+    } reaper;                               /* mm/oom_reaper.c */
 
     struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */
     _Atomic uint32_t rmap_walkers; /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */

@@ -159,6 +159,9 @@ static bool handle_pte_fault(struct fault *fault) {
     fault->result = FAULT_SPURIOUS;
     if (!fault->area || (fault->area->flags & VM_FOREIGN))
         return true; /* unmapped since the touch: the task finds that out by itself */
+    fault->result = FAULT_OOM;
+    if (atomic_load_explicit(&mm->flags, memory_order_seq_cst) & MM_UNSTABLE)
+        return true;
     fault->block = block_get(mm, fault->addr);
     fault->result = FAULT_OOM;
     if (!fault->block)

@@ -66,6 +66,13 @@ struct block {
 struct fault_streams; /* fault_stream.c: where sequential faults are expected next */
 struct block_slab;    /* page_table.c: where blocks are kept */
 
+/* Bits of mm->flags. */
+enum mm_flags {
+    MM_OOM_VICTIM = 1u << 0, /* its task has been told to die */
+    MM_UNSTABLE = 1u << 1,   /* the reaper is taking its pages: faults fail */
+    MM_OOM_SKIP = 1u << 2,   /* nothing more is to be had here; nobody waits for it */
+};
+
 struct mm {
     struct machine *machine; /* (C) */
     uint32_t id;             /* (C) mapping id, 1.. */
@@ -81,6 +88,8 @@ struct mm {
     struct rwlock rmap_lock;  /* (R) read: entries stay in their block; write: they move, or all of it goes */
     void *_Atomic *directory; /* (R) entries appear by compare-and-exchange */
     _Atomic long nr_rss, nr_swapped, nr_locked, nr_parked; /* (A) pages */
+    _Atomic long nr_tables;                                /* (A) pages of page tables, blocks and directories */
+    _Atomic uint32_t flags;                                /* (A) enum mm_flags */
 
     _Atomic uintptr_t still_start, still_end; /* (A) set under (M): mm_still() */
 
@@ -102,7 +111,7 @@ enum fault_result {
     FAULT_MAJOR,     /* read from swap; ret_type says from which area */
     FAULT_SPURIOUS,  /* somebody else had resolved it */
     FAULT_SIGBUS,    /* the page is lost; poison() has been called */
-    FAULT_OOM,       /* no memory, and this task has been told to die */
+    FAULT_OOM,       /* no memory (or a victim whose memory has been taken), and this task has been told to die */
 };
 
 /*
@@ -117,6 +126,8 @@ enum fault_result handle_mm_fault(struct mm *mm, uintptr_t addr, bool write, uns
  * (reading is enough). keep_locked pages as well.
  */
 void zap_page_range(struct mm *mm, uintptr_t start, uintptr_t end);
+/* The same, but pages that are held or locked stay. mmap_lock held for reading. */
+void zap_unkept_range(struct mm *mm, uintptr_t start, uintptr_t end);
 /*
  * Makes the page tables that move_page_range() will need, while reclaim may still take what it likes: within mm_still()
  * memory for them might not be had, and somebody be killed for it. mmap_lock held for writing. MM_NOMEM: nothing done.

@@ -119,6 +119,17 @@ static const char *check_swap_cache(struct machine *m) {
     return wrong;
 }
 
+/* All page-table memory belongs to some address space: its head, and what it counts as its own. */
+static const char *check_tables(struct machine *m) {
+    long tables = 0;
+
+    for (unsigned i = 0; i < MAX_MMS; i++)
+        if (m->mms[i])
+            tables += 1 + atomic_load_explicit(&m->mms[i]->nr_tables, memory_order_relaxed);
+    for_each_populated_zone(m, zone) tables -= zone_page_state_exact(zone, NR_PAGETABLE);
+    return tables ? "mm: NR_PAGETABLE is not what the address spaces have" : NULL;
+}
+
 const char *memory_check(struct machine *m) {
     const char *wrong = NULL;
 
@@ -127,5 +138,7 @@ const char *memory_check(struct machine *m) {
     for (unsigned i = 0; i < MAX_MMS && !wrong; i++)
         if (m->mms[i])
             wrong = check_mm(m->mms[i]);
+    if (!wrong)
+        wrong = check_tables(m);
     return wrong ? wrong : check_swap_cache(m);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/oom_kill.h"
 
+#include "mm/cpuset.h"
 #include "mm/memory.h"
-#include "mm/watermark.h"
-
-#define NS_PER_SECOND UINT64_C(1000000000)
-#define SHIFT_HZ 8 /* HZ rounded to a power of two */
+#include "mm/oom_reaper.h"
 
 static uint32_t task_flags(const struct task *task) {
     return atomic_load_explicit(&task->flags, memory_order_relaxed);
@@ -31,68 +29,6 @@ void clear_zonelist_oom(struct machine *m, const struct zonelist *zonelist) {
     lock_release(m->platform, &m->oom_lock);
 }
 
-/* -- Badness (section 13.4) ------------------------------------------------------------------------------------- */
-
-static unsigned long total_vm(const struct mm *mm) {
-    /* It changes under mmap_lock, which a task that waits for memory may hold. */
-    return __atomic_load_n(&mm->total_vm, __ATOMIC_RELAXED);
-}
-
-struct children {
-    const struct task *parent;
-    unsigned long points;
-};
-
-static bool add_child(struct task *child, void *arg) {
-    struct children *children = arg;
-
-    if (child->parent == children->parent && child->mm && child->mm != children->parent->mm)
-        children->points += total_vm(child->mm) / 2 + 1;
-    return true;
-}
-
-/* Long running tasks and those that have computed for long would be a greater loss. */
-static unsigned long discount_age(const struct task *task, unsigned long points, uint64_t now_ns) {
-    uint64_t run_ns = now_ns > task->start_time_ns ? now_ns - task->start_time_ns : 0;
-    unsigned long cpu = (unsigned long)(task->cpu_time_ns / TICK_NS >> (SHIFT_HZ + 3));
-    unsigned long run = (unsigned long)(run_ns / NS_PER_SECOND >> 10);
-
-    cpu = int_sqrt(cpu);
-    run = int_sqrt(int_sqrt(run));
-    if (cpu)
-        points /= cpu;
-    if (run)
-        points /= run;
-    return points;
-}
-
-static unsigned long adjust(unsigned long points, int oomkilladj) {
-    if (oomkilladj > 0)
-        return (points ? points : 1) << oomkilladj;
-    return oomkilladj < 0 ? points >> -oomkilladj : points;
-}
-
-unsigned long badness(struct machine *m, const struct task *task, uint64_t now_ns) {
-    const struct platform *p = m->platform;
-    struct children children = {.parent = task};
-    unsigned long points;
-
-    if (!task->mm)
-        return 0;
-    points = total_vm(task->mm);
-    if (task_flags(task) & PF_SWAPOFF)
-        return ~0ul;
-    p->for_each_task(p->host, add_child, &children);
-    points = discount_age(task, points + children.points, now_ns);
-    if (task->nice > 0)
-        points *= 2;
-    if (task_flags(task) & TASK_SYS_ADMIN)
-        points /= 4;
-    if (task_flags(task) & TASK_SYS_RAWIO)
-        points /= 4;
-    return adjust(points, task->oomkilladj);
-}
-
 /* -- Selection (section 13.3) ------------------------------------------------------------------------------------ */
 
 struct selection {
@@ -106,6 +42,7 @@ struct selection {
 };
 
 struct exemption {
+    const struct machine *m;
     const struct mm *mm;
     bool found;
 };
@@ -113,24 +50,29 @@ struct exemption {
 static bool find_exempt(struct task *task, void *arg) {
     struct exemption *exemption = arg;
 
-    if (task->mm == exemption->mm && task->oomkilladj == OOM_DISABLE)
+    if (task->mm == exemption->mm && oom_task_is_exempt(exemption->m, task))
         exemption->found = true;
     return !exemption->found;
 }
 
 /* Is this the address space of a task that must not be killed? Then nobody may be killed for it. */
 static bool mm_is_exempt(struct machine *m, const struct mm *mm) {
-    struct exemption exemption = {.mm = mm};
+    struct exemption exemption = {.m = m, .mm = mm};
 
     m->platform->for_each_task(m->platform->host, find_exempt, &exemption);
     return exemption.found;
+}
+
+/* Has the reaper had all that there is to be had? Then the task, dying or not, is nobody to wait for. */
+static bool is_given_up(const struct mm *mm) {
+    return atomic_load_explicit(&mm->flags, memory_order_acquire) & MM_OOM_SKIP;
 }
 
 static bool consider(struct task *task, void *arg) {
     struct selection *s = arg;
     unsigned long points;
 
-    if (!task->mm || task_flags(task) & TASK_IS_INIT)
+    if (!task->mm || task_flags(task) & TASK_IS_INIT || is_given_up(task->mm))
         return true;
     /* Its memory is on the way; a second victim would be one too many. */
     if (task_flags(task) & TIF_MEMDIE || (task_flags(task) & PF_EXITING && task != s->current)) {
@@ -141,7 +83,7 @@ static bool consider(struct task *task, void *arg) {
         s->chosen = task;
         s->points = ~0ul;
     }
-    if (task->oomkilladj == OOM_DISABLE || (s->skip_exempt && mm_is_exempt(s->m, task->mm)))
+    if (oom_task_is_exempt(s->m, task) || (s->skip_exempt && mm_is_exempt(s->m, task->mm)))
         return true;
     points = badness(s->m, task, s->now_ns);
     if (points > s->points || !s->chosen) {
@@ -189,6 +131,8 @@ static bool kill_sharer(struct task *task, void *arg) {
 static void kill_task(struct machine *m, struct task *task, unsigned long points) {
     atomic_fetch_or_explicit(&task->flags, TIF_MEMDIE, memory_order_relaxed);
     m->platform->kill(m->platform->host, task, points, true);
+    if (task->mm)
+        oom_reaper_add(m, task->mm);
 }
 
 /* False: refused. */
@@ -226,16 +170,20 @@ static bool oom_kill_process(struct machine *m, struct task *task, unsigned long
 
 /* -- What to do about it (section 13.2) -------------------------------------------------------------------------- */
 
-/* Does the list leave out a node that has memory? Then other nodes may have plenty. */
-static bool is_limited_by_policy(const struct machine *m, const struct zonelist *zonelist) {
+enum oom_constraint oom_constraint_of(struct machine *m, const struct zonelist *zonelist, gfp_t gfp) {
     unsigned missing = 0;
 
+    if (m->nr_nodes == 1)
+        return CONSTRAINT_NONE;
     for (unsigned n = 0; n < m->nr_nodes; n++)
         if (m->nodes[n]->node_present_pages)
             missing |= 1u << n;
-    for (unsigned i = 0; zonelist->zones[i]; i++)
+    for (unsigned i = 0; zonelist->zones[i]; i++) {
+        if (!cpuset_zone_allowed_softwall(zonelist->zones[i], gfp))
+            return CONSTRAINT_CPUSET;
         missing &= ~(1u << zonelist->zones[i]->node->node_id);
-    return missing;
+    }
+    return missing ? CONSTRAINT_MEMORY_POLICY : CONSTRAINT_NONE;
 }
 
 static void select_and_kill(struct machine *m) {
@@ -261,23 +209,22 @@ static void select_and_kill(struct machine *m) {
 void out_of_memory(struct machine *m, const struct zonelist *zonelist, gfp_t gfp, unsigned order) {
     const struct platform *p = m->platform;
     struct task *current = mm_current(m);
+    enum oom_constraint constraint;
 
-    (void)gfp, (void)order;
+    (void)order;
     if (p->oom_notify && p->oom_notify(p->host) > 0)
         return;
     if (m->tune.panic_on_oom == 2)
         p->panic(p->host, "out of memory, and panic_on_oom is 2");
 
-    if (is_limited_by_policy(m, zonelist)) {
+    constraint = oom_constraint_of(m, zonelist, gfp);
+    if (constraint == CONSTRAINT_NONE && m->tune.panic_on_oom)
+        p->panic(p->host, "out of memory, and panic_on_oom is set");
+    /* With a policy of its own, other nodes may have plenty: the task that has it is who wants too much. */
+    if (constraint == CONSTRAINT_MEMORY_POLICY || m->tune.oom_kill_allocating_task)
         oom_kill_process(m, current, 0);
-    } else {
-        if (m->tune.panic_on_oom)
-            p->panic(p->host, "out of memory, and panic_on_oom is set");
-        if (m->tune.oom_kill_allocating_task)
-            oom_kill_process(m, current, 0);
-        else
-            select_and_kill(m);
-    }
+    else
+        select_and_kill(m);
     /* The victim has somewhere to go: its exit. Everybody else gives it a chance to get there. */
     if (!(task_flags(current) & TIF_MEMDIE))
         p->sleep(p->host, TICK_NS);

@@ -20,7 +20,25 @@ void clear_zonelist_oom(struct machine *m, const struct zonelist *zonelist);
  */
 void out_of_memory(struct machine *m, const struct zonelist *zonelist, gfp_t gfp, unsigned order);
 
-/* How much would be gained by killing task, and how little lost. now_ns: platform->now_ns(). */
+/* What keeps a request from the memory of the whole machine (section 13.2). */
+enum oom_constraint {
+    CONSTRAINT_NONE,
+    CONSTRAINT_CPUSET,        /* the current task's cpuset */
+    CONSTRAINT_MEMORY_POLICY, /* its list leaves out a node that has memory */
+};
+enum oom_constraint oom_constraint_of(struct machine *m, const struct zonelist *zonelist, gfp_t gfp);
+
+/* Sets what badness is adjusted by. MM_INVAL: out of range. MM_PERM: lower, and the current task may not do that. */
+enum mm_status oom_set_adj(struct machine *m, struct task *task, int adj);       /* -16..15, or OOM_DISABLE */
+enum mm_status oom_set_score_adj(struct machine *m, struct task *task, int adj); /* -1000..1000 */
+/* Is the task never to be killed? By oomkilladj, or with the tunable oom_score_adj by that. */
+bool oom_task_is_exempt(const struct machine *m, const struct task *task);
+
+/*
+ * How much would be gained by killing task, and how little lost. now_ns: platform->now_ns(). With the tunable
+ * oom_score_adj (section 18): pages in memory, in swap and of page tables, and oom_score_adj thousandths of all there
+ * are.
+ */
 unsigned long badness(struct machine *m, const struct task *task, uint64_t now_ns);
 
 enum oom_verdict {

@@ -3,6 +3,7 @@
 
 #include "mm/buddy.h"
 #include "mm/compound.h"
+#include "mm/cpuset.h"
 #include "mm/lru.h"
 #include "mm/pcp.h"
 #include "mm/slowpath.h"
@@ -154,6 +155,8 @@ static inline unsigned scan_zonelist(struct machine *m, gfp_t gfp, unsigned orde
     struct zone *zone;
 
     for (unsigned i = 0; !got && (zone = zonelist->zones[i]); i++) {
+        if (alloc_flags & ALLOC_CPUSET && m->nr_nodes > 1 && !cpuset_zone_allowed_softwall(zone, gfp))
+            continue;
         if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
             !zone_watermark_ok(zone, order, watermark(zone, alloc_flags), zonelist->zones[0]->type, alloc_flags))
             continue;

@@ -2,6 +2,7 @@
 #include "mm/page_table.h"
 
 #include "mm/fault_stream.h"
+#include "mm/oom_reaper.h"
 #include "mm/page_alloc.h"
 #include "mm/rmap.h"
 #include "mm/swap_token.h"
@@ -46,6 +47,22 @@ static void table_page_free(struct machine *m, void *table) {
         return;
     dec_zone_page_state(page_zone(m, virt_to_page(m, table)), NR_PAGETABLE);
     free_pages(m, table, 0);
+}
+
+/* The same, counted as the address space's. */
+static void *mm_table_alloc(struct mm *mm) {
+    void *table = table_page_alloc(mm->machine);
+
+    if (table)
+        atomic_fetch_add_explicit(&mm->nr_tables, 1, memory_order_relaxed);
+    return table;
+}
+
+static void mm_table_free(struct mm *mm, void *table) {
+    if (!table)
+        return;
+    atomic_fetch_sub_explicit(&mm->nr_tables, 1, memory_order_relaxed);
+    table_page_free(mm->machine, table);
 }
 
 /* -- directories. ----------------------------------------------------------------------------------------------------
@@ -98,14 +115,14 @@ static struct block *block_alloc(struct mm *mm) {
             fresh = NULL;
         } else {
             lock_release(m->platform, &mm->lock);
-            fresh = table_page_alloc(m);
+            fresh = mm_table_alloc(mm);
             if (!fresh)
                 return NULL;
             lock_acquire(m->platform, &mm->lock);
         }
     }
     lock_release(m->platform, &mm->lock);
-    table_page_free(m, fresh);
+    mm_table_free(mm, fresh);
     return block;
 }
 
@@ -134,11 +151,11 @@ struct block *block_get(struct mm *mm, uintptr_t addr) {
         void *next = atomic_load_explicit(slot, memory_order_acquire);
 
         if (!next) {
-            next = table_page_alloc(mm->machine);
+            next = mm_table_alloc(mm);
             if (!next)
                 return NULL;
             if (!directory_insert(slot, next)) {
-                table_page_free(mm->machine, next);
+                mm_table_free(mm, next);
                 next = atomic_load_explicit(slot, memory_order_acquire);
             }
         }
@@ -148,14 +165,14 @@ struct block *block_get(struct mm *mm, uintptr_t addr) {
 }
 
 bool block_lock_table(struct block *block) {
-    struct machine *m = block->mm->machine;
+    struct mm *mm = block->mm;
     struct page_table *fresh;
 
     ptl_lock(block);
     if (block->table)
         return true;
     ptl_unlock(block);
-    fresh = table_page_alloc(m);
+    fresh = mm_table_alloc(mm);
     if (!fresh)
         return false;
     ptl_lock(block);
@@ -163,7 +180,7 @@ bool block_lock_table(struct block *block) {
         block->table = fresh;
         fresh = NULL;
     }
-    table_page_free(m, fresh);
+    mm_table_free(mm, fresh);
     return true;
 }
 
@@ -175,7 +192,7 @@ void block_unlock_table(struct block *block) {
         block->table = NULL;
     }
     ptl_unlock(block);
-    table_page_free(block->mm->machine, table);
+    mm_table_free(block->mm, table);
 }
 
 /* The next block from *addr on that exists below end; *addr is where it starts. Skips absent directories whole. */
@@ -238,7 +255,7 @@ struct mm *mm_create(struct machine *m, uintptr_t start, uintptr_t end) {
     if (!mm)
         return NULL;
     mm_init(mm, m, start, end);
-    mm->directory = table_page_alloc(m);
+    mm->directory = mm_table_alloc(mm);
     if (!mm->directory || areas_init(mm) != MM_OK)
         goto fail;
     for (uint32_t slot = 0; slot < MAX_MMS; slot++) {
@@ -250,19 +267,19 @@ struct mm *mm_create(struct machine *m, uintptr_t start, uintptr_t end) {
     }
     areas_finish(mm);
 fail:
-    table_page_free(m, (void *)mm->directory);
+    mm_table_free(mm, (void *)mm->directory);
     table_page_free(m, mm);
     return NULL;
 }
 
-static void free_directory(struct machine *m, void *_Atomic *directory, unsigned level) {
+static void free_directory(struct mm *mm, void *_Atomic *directory, unsigned level) {
     for (unsigned i = 0; level < DIRECTORY_LEVELS - 1 && i < DIRECTORY_POINTERS; i++) {
         void *next = atomic_load_explicit(&directory[i], memory_order_relaxed);
 
         if (next)
-            free_directory(m, next, level + 1);
+            free_directory(mm, next, level + 1);
     }
-    table_page_free(m, (void *)directory);
+    mm_table_free(mm, (void *)directory);
 }
 
 void mm_destroy(struct mm *mm) {
@@ -280,13 +297,15 @@ void mm_destroy(struct mm *mm) {
     while (atomic_load_explicit(&m->rmap_walkers, memory_order_seq_cst) != 0)
         p->yield(p->host);
     put_swap_token(mm);
+    oom_reaper_forget(mm);
     areas_finish(mm);
     mm->directory = NULL;
-    free_directory(m, directory, 0);
+    free_directory(mm, directory, 0);
     while ((page = mm->slab->pages) != NULL) {
         mm->slab->pages = page->next;
-        table_page_free(m, page);
+        mm_table_free(mm, page);
     }
+    MM_ASSERT(m, atomic_load_explicit(&mm->nr_tables, memory_order_relaxed) == 0);
     table_page_free(m, mm);
 }
 
@@ -298,8 +317,7 @@ void mm_still(struct mm *mm, uintptr_t start, uintptr_t end) {
 void mm_still_end(struct mm *mm) {
     mm_still(mm, 0, 0);
     /* What kswapd found out about the zones meanwhile is true no longer. */
-    for_each_populated_zone(mm->machine, zone)
-        zone_mark_reclaimable(zone);
+    for_each_populated_zone(mm->machine, zone) zone_mark_reclaimable(zone);
 }
 
 bool block_is_still(const struct block *block, uintptr_t addr) {

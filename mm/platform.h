@@ -55,6 +55,7 @@ enum task_flags {
     TASK_IS_INIT = 1u << 10,
     TASK_SYS_ADMIN = 1u << 11, /* CAP_SYS_ADMIN or uid/euid 0 */
     TASK_SYS_RAWIO = 1u << 12,
+    TASK_SYS_RESOURCE = 1u << 13, /* CAP_SYS_RESOURCE */
 };
 
 struct reclaim_state {
@@ -62,6 +63,10 @@ struct reclaim_state {
 };
 
 #define OOM_DISABLE (-17)
+#define OOM_ADJ_MIN (-16)
+#define OOM_ADJ_MAX 15
+#define OOM_SCORE_ADJ_MIN (-1000) /* exempt */
+#define OOM_SCORE_ADJ_MAX 1000
 
 /*
  * A schedulable task. The host owns it and fills in the identity and accounting fields; the core changes flags and
@@ -72,8 +77,11 @@ struct task {
     struct reclaim_state *reclaim_state; /* current task only */
     struct mm *mm;                       /* address space; NULL for a kernel thread */
     struct task *parent;
-    uint64_t id;    /* the host's name for it */
-    int oomkilladj; /* -16..15, or OOM_DISABLE */
+    uint64_t id;             /* the host's name for it */
+    int oomkilladj;          /* -16..15, or OOM_DISABLE */
+    int oom_score_adj;       /* -1000..1000; used in place of oomkilladj with the tunable oom_score_adj */
+    uint32_t mems_allowed;   /* bit per node whose memory it may use (its cpuset); 0: all */
+    uint32_t mems_exclusive; /* the same of the next exclusive cpuset above its own */
     int nice;
     uint64_t cpu_time_ns; /* user + system */
     uint64_t start_time_ns;
@@ -195,8 +203,13 @@ struct platform {
      * (section 13.2, notifiers). No lock held.
      */
     unsigned long (*oom_notify)(void *host);
-    /* Kills the task (SIGKILL). points: its badness. memdie: it is the chosen victim, not one that shares its mm. */
+    /*
+     * Kills the task (SIGKILL). points: its badness. memdie: it is the chosen victim, not one that shares its mm; it
+     * gets a fresh time slice, so that it is soon gone.
+     */
     void (*kill)(void *host, struct task *victim, unsigned long points, bool memdie);
+    /* May be NULL. From due_ns (now_ns) on there is something for oom_reaper_run() to do (mm/oom_reaper.h). */
+    void (*wake_oom_reaper)(void *host, uint64_t due_ns);
     /* The machine cannot go on (panic_on_oom, nobody left to kill). Does not return. */
     void (*panic)(void *host, const char *why);
     /* MM_ASSERT failed. Does not return. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/vmscan.h"
 
+#include "mm/cpuset.h"
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
@@ -217,7 +218,7 @@ void note_zone_priority(struct zone *zone, int priority) {
 
 /* Does a direct reclaim for zonelist look at this zone? The book stays on the node of the list's first zone. */
 static bool zone_in_scope(const struct zone *zone, const struct zonelist *zonelist) {
-    return populated_zone(zone) &&
+    return populated_zone(zone) && cpuset_zone_allowed_hardwall(zone) &&
            (zone->machine->tune.reclaim_scope == RECLAIM_ZONELIST || zone->node == zonelist->zones[0]->node);
 }
 

@@ -55,23 +55,15 @@ static struct page *zap_present(struct block *block, unsigned index) {
 struct range {
     uintptr_t start, end;
     unsigned char *vec; /* mincore */
+    bool unkept;        /* zap: pages that are kept stay */
 };
 
-static void zap_block(struct block *block, void *arg) {
-    const struct range *range = arg;
-    struct machine *m = block->mm->machine;
-    const struct platform *p = m->platform;
-    struct page *batch[PTRS_PER_TABLE];
-    unsigned first, last, nr = 0;
+/* Forgets entries [first, last), none of which stays. Pages whose reference is the caller's now go into batch. */
+static unsigned zap_run(struct block *block, unsigned first, unsigned last, struct page **batch) {
+    const struct platform *p = block->mm->machine->platform;
+    unsigned nr = 0;
 
-    clip_block(block, range->start, range->end, &first, &last);
-    ptl_lock(block);
-    while (first < last && block_pte(block, first) == 0)
-        first++;
-    while (last > first && block_pte(block, last - 1) == 0)
-        last--;
-    if (first < last)
-        p->zap(p->host, block->mm, block_address(block, first), last - first);
+    p->zap(p->host, block->mm, block_address(block, first), last - first);
     for (unsigned index = first; index < last; index++) {
         pte_t pte = block_pte(block, index);
 
@@ -82,12 +74,42 @@ static void zap_block(struct block *block, void *arg) {
         else if (pte & PTE_POISON)
             pte_set_absent(block, index, 0);
     }
+    return nr;
+}
+
+static void zap_block(struct block *block, void *arg) {
+    const struct range *range = arg;
+    struct machine *m = block->mm->machine;
+    struct page *batch[PTRS_PER_TABLE];
+    unsigned first, last, nr = 0;
+
+    clip_block(block, range->start, range->end, &first, &last);
+    ptl_lock(block);
+    while (first < last && block_pte(block, first) == 0)
+        first++;
+    while (last > first && block_pte(block, last - 1) == 0)
+        last--;
+    while (first < last) {
+        unsigned end = first;
+
+        while (end < last && !(range->unkept && block_pte(block, end) & PTE_KEEP))
+            end++;
+        if (end > first)
+            nr += zap_run(block, first, end, batch + nr);
+        first = end + 1;
+    }
     block_unlock_table(block);
     release_pages(m, batch, nr, false);
 }
 
 void zap_page_range(struct mm *mm, uintptr_t start, uintptr_t end) {
-    struct range range = {start, end, NULL};
+    struct range range = {.start = start, .end = end};
+
+    for_each_block(mm, start, end, zap_block, &range);
+}
+
+void zap_unkept_range(struct mm *mm, uintptr_t start, uintptr_t end) {
+    struct range range = {start, end, .unkept = true};
 
     for_each_block(mm, start, end, zap_block, &range);
 }
@@ -240,7 +262,7 @@ static void unpark_block(struct block *block, void *arg) {
 }
 
 void unpark_range(struct mm *mm, uintptr_t start, uintptr_t end) {
-    struct range range = {start, end, NULL};
+    struct range range = {.start = start, .end = end};
 
     for_each_block(mm, start, end, unpark_block, &range);
 }
@@ -261,7 +283,7 @@ static void mincore_block(struct block *block, void *arg) {
 }
 
 void mincore_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned char *vec) {
-    struct range range = {start, end, vec};
+    struct range range = {start, end, .vec = vec};
 
     __builtin_memset(vec, 0, (end - start) >> PAGE_SHIFT);
     for_each_block(mm, start, end, mincore_block, &range);

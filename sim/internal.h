@@ -78,6 +78,7 @@ struct sim {
     bool kswapd_wanted[MAX_NUMNODES], kswapd_allowed, io_due;
     uint64_t io_count; /* writes completed */
     unsigned nr_kswapds_running;
+    bool reaper_started, reaper_wanted;
 
     uint32_t nr_region;
     struct sim_mmu_page *mmu;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "mm/lock.h"
+#include "mm/oom_reaper.h"
 #include "mm/vmscan.h"
 #include "sim/internal.h"
 
@@ -287,6 +288,28 @@ static void call_wake_kswapd(void *host, int node) {
     ((struct sim *)host)->kswapd_wanted[node] = true;
 }
 
+static void reaper_main(struct sim *sim, void *arg) {
+    (void)arg;
+    for (;;) {
+        uint64_t next;
+
+        sim_wait_flag(sim, &sim->reaper_wanted);
+        sim->reaper_wanted = false;
+        while ((next = oom_reaper_run(sim->machine)) != OOM_REAPER_NEVER)
+            sim_sleep(sim, next > sim->clock ? next - sim->clock : 1);
+    }
+}
+
+/* The reaper's task comes with its first victim. */
+static void call_wake_oom_reaper(void *host, uint64_t due_ns) {
+    struct sim *sim = host;
+
+    SIM_ASSERT(sim, due_ns > sim->clock);
+    if (!sim->reaper_started)
+        sim_start(sim, reaper_main, NULL, true, 0);
+    sim->reaper_started = sim->reaper_wanted = true;
+}
+
 static void call_kill(void *host, struct task *victim, unsigned long points, bool memdie) {
     struct sim *sim = host;
 
@@ -319,6 +342,7 @@ void sim_sched_calls(struct platform *platform) {
     platform->lock_dropped = call_lock_dropped;
     platform->wake_kswapd = call_wake_kswapd;
     platform->kill = call_kill;
+    platform->wake_oom_reaper = call_wake_oom_reaper;
     platform->panic = call_panic;
     platform->assert_failed = call_assert_failed;
 }

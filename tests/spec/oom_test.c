@@ -26,6 +26,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
+    fake_set_current(NULL);
     fake_finish(fake);
     return 0;
 }
@@ -257,6 +258,109 @@ static void a_request_for_one_node_of_two_kills_its_own_task(void **state) {
     assert_ptr_equal(fake->kills[1].task, &tasks[3]);
 }
 
+/* Section 13.4, step 9, and section 13.2: a cpuset is a limit that several tasks share; others do not help. */
+static void a_request_within_a_cpuset_selects_and_discounts_those_outside(void **state) {
+    const struct memory_range ranges[] = {{0, 4096, 0, ZONE_NORMAL}, {4096, 4096, 1, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 2};
+    const struct zonelist *all, *one;
+    struct machine *m;
+
+    (void)state;
+    fake_finish(fake);
+    fake = fake_boot_map(&map);
+    m = fake->machine;
+    all = &m->nodes[0]->node_zonelists[ZONE_NORMAL];
+    one = &m->nodes[0]->node_thisnode_zonelists[ZONE_NORMAL];
+    for (unsigned i = 0; i < 4; i++)
+        fake_add_task(fake, &tasks[i]);
+    fake_set_current(&tasks[0]);
+    assert_int_equal(oom_constraint_of(m, all, GFP_USER), CONSTRAINT_NONE);
+    assert_int_equal(oom_constraint_of(m, one, GFP_USER), CONSTRAINT_MEMORY_POLICY);
+    tasks[0].mems_allowed = 1;
+    assert_int_equal(oom_constraint_of(m, all, GFP_USER), CONSTRAINT_CPUSET);
+    /* A kernel request may go beyond, as far as the next exclusive cpuset. */
+    assert_int_equal(oom_constraint_of(m, all, GFP_KERNEL), CONSTRAINT_NONE);
+    tasks[0].mems_exclusive = 1;
+    assert_int_equal(oom_constraint_of(m, all, GFP_KERNEL), CONSTRAINT_CPUSET);
+    atomic_store(&tasks[0].flags, TIF_MEMDIE);
+    assert_int_equal(oom_constraint_of(m, all, GFP_USER), CONSTRAINT_NONE);
+    atomic_store(&tasks[0].flags, 0);
+
+    tasks[2].mems_allowed = 3;
+    tasks[3].mems_allowed = 2;
+    assert_int_equal(points(&tasks[3]), 4000 / 8);
+    assert_int_equal(points(&tasks[2]), 3000);
+    m->tune.panic_on_oom = 1;
+    out_of_memory(m, all, GFP_USER, 0);
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[2]);
+    m->tune.oom_kill_allocating_task = 1;
+    out_of_memory(m, all, GFP_USER, 0);
+    assert_ptr_equal(fake->kills[1].task, &tasks[0]);
+}
+
+/* Section 13.4 */
+static void lowering_an_adjustment_takes_cap_sys_resource(void **state) {
+    struct machine *m = fake->machine;
+
+    (void)state;
+    assert_int_equal(oom_set_adj(m, &tasks[0], 16), MM_INVAL);
+    assert_int_equal(oom_set_adj(m, &tasks[0], -18), MM_INVAL);
+    assert_int_equal(oom_set_adj(m, &tasks[0], 15), MM_OK);
+    assert_int_equal(oom_set_adj(m, &tasks[0], 14), MM_PERM);
+    assert_int_equal(oom_set_score_adj(m, &tasks[0], 1001), MM_INVAL);
+    assert_int_equal(oom_set_score_adj(m, &tasks[0], -1001), MM_INVAL);
+    assert_int_equal(oom_set_score_adj(m, &tasks[0], 1000), MM_OK);
+    assert_int_equal(oom_set_score_adj(m, &tasks[0], -1), MM_PERM);
+    fake_set_current(&tasks[1]);
+    atomic_store(&tasks[1].flags, TASK_SYS_RESOURCE);
+    assert_int_equal(oom_set_adj(m, &tasks[0], -16), MM_OK);
+    assert_int_equal(oom_set_adj(m, &tasks[0], OOM_DISABLE), MM_OK);
+    assert_int_equal(oom_set_score_adj(m, &tasks[0], -1000), MM_OK);
+    fake_set_current(NULL);
+}
+
+/* Section 18: badness by pages alone, behind its tunable. */
+static void oom_score_adj_counts_pages_and_thousandths_of_all_there_are(void **state) {
+    (void)state;
+    atomic_store(&mms[0].nr_rss, 100);
+    atomic_store(&mms[0].nr_swapped, 50);
+    atomic_store(&mms[0].nr_tables, 7);
+    tasks[0].nice = 5;
+    tasks[0].oom_score_adj = 500;
+    atomic_store(&tasks[0].flags, TASK_SYS_ADMIN);
+    assert_int_equal(points(&tasks[0]), 1000 * 2 / 4);
+    fake->machine->tune.oom_score_adj = 1;
+    /* 4096 pages, no swap. */
+    assert_int_equal(points(&tasks[0]), 157 + 500 * 4);
+    fake->machine->total_swap_pages = 2000;
+    assert_int_equal(points(&tasks[0]), 157 + 500 * 6);
+    tasks[0].oom_score_adj = -10;
+    assert_int_equal(points(&tasks[0]), 97);
+    tasks[0].oom_score_adj = -999;
+    assert_int_equal(points(&tasks[0]), 1);
+    fake->machine->total_swap_pages = 0;
+}
+
+static void with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not(void **state) {
+    (void)state;
+    fake->machine->tune.oom_score_adj = 1;
+    atomic_store(&mms[3].nr_rss, 4000);
+    atomic_store(&mms[2].nr_rss, 3000);
+    tasks[3].oomkilladj = OOM_DISABLE;
+    run_oom();
+    assert_ptr_equal(fake->kills[0].task, &tasks[3]);
+    atomic_store(&tasks[3].flags, 0);
+    tasks[3].oom_score_adj = OOM_SCORE_ADJ_MIN;
+    run_oom();
+    assert_ptr_equal(fake->kills[1].task, &tasks[2]);
+    atomic_store(&tasks[2].flags, 0);
+    fake->machine->tune.oom_score_adj = 0;
+    tasks[3].oomkilladj = 0;
+    run_oom();
+    assert_ptr_equal(fake->kills[2].task, &tasks[3]);
+}
+
 #define oom_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -275,6 +379,10 @@ int main(void) {
         oom_test(panic_on_oom_and_nobody_left_to_kill_panic),
         oom_test(oom_kill_allocating_task_kills_the_current_one),
         oom_test(a_request_for_one_node_of_two_kills_its_own_task),
+        oom_test(a_request_within_a_cpuset_selects_and_discounts_those_outside),
+        oom_test(lowering_an_adjustment_takes_cap_sys_resource),
+        oom_test(oom_score_adj_counts_pages_and_thousandths_of_all_there_are),
+        oom_test(with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
