@@ -206,6 +206,7 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
     lock_init(&m->swap_lock, RANK_SWAP);
     lock_init(&m->swap_token.lock, RANK_OOM);
     lock_init(&m->reaper.lock, RANK_OOM);
+    lock_init(&m->psi.lock, RANK_OOM);
     m->swap_list_head = m->swap_list_next = -1;
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
         lock_init(&m->per_cpu[cpu].pagevec_lock, RANK_PAGEVEC);

@@ -87,6 +87,18 @@ struct oom_victim {
     unsigned tries;
 };
 
+#define PSI_STATES 2u   /* some, full */
+#define PSI_AVERAGES 3u /* over 10, 60, 300 s */
+
+/* mm/psi.c; all under lock. Times are the platform's. */
+struct psi {
+    struct lock lock;
+    unsigned nr_stalled, nr_running;
+    uint64_t seen_ns, period_end_ns; /* up to when time has been counted; 0: nothing has happened yet */
+    uint64_t total_ns[PSI_STATES], period_total_ns[PSI_STATES];
+    uint32_t avg[PSI_STATES][PSI_AVERAGES]; /* percent, 11 bits behind the point */
+};
+
 struct swap_info;
 struct swap_cache;
 
@@ -108,6 +120,8 @@ struct machine {
     _Atomic uint32_t around_window, around_hits, around_seen; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;          /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
+
+    struct psi psi;
 
     struct lock oom_lock; /* zone flags of a whole zonelist */
 

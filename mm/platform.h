@@ -50,7 +50,8 @@ enum task_flags {
     PF_SWAPOFF = 1u << 3,
     PF_EXITING = 1u << 4,
     PF_LESS_THROTTLE = 1u << 5,
-    TIF_MEMDIE = 1u << 8, /* chosen by the OOM killer */
+    PF_MEMSTALL = 1u << 6, /* waits for memory (mm/psi.h) */
+    TIF_MEMDIE = 1u << 8,  /* chosen by the OOM killer */
     TASK_REALTIME = 1u << 9,
     TASK_IS_INIT = 1u << 10,
     TASK_SYS_ADMIN = 1u << 11, /* CAP_SYS_ADMIN or uid/euid 0 */

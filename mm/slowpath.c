@@ -4,6 +4,7 @@
 #include "mm/oom_kill.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
+#include "mm/psi.h"
 #include "mm/vmscan.h"
 
 /* One request on its way. alloc_flags: those of step 5. */
@@ -91,6 +92,7 @@ static unsigned long reclaim(const struct request *r) {
     struct task *task = mm_current(r->m);
     struct reclaim_state state = {0};
     uint64_t start = p->now_ns(p->host);
+    bool stalls = psi_memstall_enter(r->m);
     unsigned long progress;
 
     p->yield(p->host);
@@ -101,6 +103,7 @@ static unsigned long reclaim(const struct request *r) {
         progress = reclaim_further_nodes(r);
     task->reclaim_state = NULL;
     atomic_fetch_and_explicit(&task->flags, ~(uint32_t)PF_MEMALLOC, memory_order_relaxed);
+    psi_memstall_leave(r->m, stalls);
     p->yield(p->host);
     atomic_fetch_add_explicit(&r->m->direct_reclaim_ns, p->now_ns(p->host) - start, memory_order_relaxed);
     return progress;

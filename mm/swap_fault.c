@@ -6,6 +6,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
+#include "mm/psi.h"
 #include "mm/read_around.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
@@ -326,14 +327,23 @@ static bool read_slots(struct fault *fault, swp_entry_t entry) {
     return done;
 }
 
-bool do_swap_page(struct fault *fault, swp_entry_t entry) {
+static bool bring_in(struct fault *fault, swp_entry_t entry) {
     struct machine *m = fault->mm->machine;
-    struct page *page;
+    struct page *page = lookup_swap_cache(m, entry);
 
-    ptl_unlock(fault->block);
-    page = lookup_swap_cache(m, entry);
     if (page)
         return map_from_cache(fault, page, entry);
     grab_swap_token(fault->mm);
     return m->tune.fault_around_max ? read_window(fault, entry) : read_slots(fault, entry);
+}
+
+bool do_swap_page(struct fault *fault, swp_entry_t entry) {
+    struct machine *m = fault->mm->machine;
+    bool stalls, done;
+
+    ptl_unlock(fault->block);
+    stalls = psi_memstall_enter(m);
+    done = bring_in(fault, entry);
+    psi_memstall_leave(m, stalls);
+    return done;
 }
