@@ -355,3 +355,13 @@ const char *buddy_check(struct zone *zone, unsigned long *ret_free) {
     }
     return NULL;
 }
+
+unsigned long nr_free_blocks_of_type(struct zone *zone, unsigned order, enum migratetype type) {
+    const struct machine *m = zone->machine;
+    unsigned long nr = 0;
+
+    for (uint32_t pfn = zone->free_area[order].free_list[type].head; pfn != PFN_NONE;
+         pfn = pfn_to_page(m, pfn)->lru_next)
+        nr++;
+    return nr;
+}

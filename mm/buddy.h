@@ -38,6 +38,9 @@ static inline unsigned long nr_free_blocks(const struct zone *zone, unsigned ord
     return __atomic_load_n(&zone->free_area[order].nr_free, __ATOMIC_RELAXED);
 }
 
+/* Free blocks of exactly that order on the list of one type. zone->lock held. */
+unsigned long nr_free_blocks_of_type(struct zone *zone, unsigned order, enum migratetype type);
+
 enum migratetype get_pageblock_migratetype(const struct zone *zone, const struct page *page);
 /* zone->lock held. */
 void set_pageblock_migratetype(struct zone *zone, const struct page *page, enum migratetype type);

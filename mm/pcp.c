@@ -170,6 +170,15 @@ void drain_all_local_pages(struct machine *m) {
     }
 }
 
+void drain_zone_pages(struct zone *zone, unsigned cpu) {
+    struct per_cpu_pageset *set = &zone->pageset[cpu];
+
+    lock_acquire(zone->machine->platform, &set->lock);
+    flush(zone, &set->pcp[PCP_HOT], set->pcp[PCP_HOT].batch);
+    flush(zone, &set->pcp[PCP_COLD], set->pcp[PCP_COLD].batch);
+    lock_release(zone->machine->platform, &set->lock);
+}
+
 unsigned long zone_pcp_pages(struct zone *zone) {
     struct machine *m = zone->machine;
     int sum = 0;

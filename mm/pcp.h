@@ -29,6 +29,8 @@ void pcp_free(struct zone *zone, enum pcp_temperature which, struct page *const 
 
 /* Returns all frames on all CPUs' lists of all zones to the buddy lists. Any task, no lock held. */
 void drain_all_local_pages(struct machine *m);
+/* Returns up to one batch of each of the CPU's lists of the zone to the buddy lists. */
+void drain_zone_pages(struct zone *zone, unsigned cpu);
 /* Frames on the per-CPU lists of the zone. */
 unsigned long zone_pcp_pages(struct zone *zone);
 

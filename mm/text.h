@@ -19,6 +19,9 @@ void text_str(struct text *text, const char *s, int width);
 /* %*lu and %*ld, right-aligned. */
 void text_unsigned(struct text *text, unsigned long n, int width);
 void text_signed(struct text *text, long n, int width);
+struct zone;
+/* "Node 0, zone   Normal" */
+void text_zone(struct text *text, const struct zone *zone);
 /* Ends the text with a NUL within the buffer. Returns its whole length. */
 size_t text_end(struct text *text);
 

@@ -2,8 +2,10 @@
 #include "mm/vmstat.h"
 
 #include "mm/machine.h"
+#include "mm/pcp.h"
 
 #define THRESHOLD_MAX 125
+#define REMOTE_FOLDINGS 3
 #define PAGES_128M (1ul << (27 - PAGE_SHIFT))
 
 static int fls(unsigned long x) {
@@ -87,18 +89,49 @@ void dec_zone_page_state(struct zone *zone, enum zone_stat_item item) {
     mod_state(zone, item, -1, -(zone->pageset[0].stat_threshold / 2));
 }
 
-void refresh_vm_stats(struct machine *m) {
-    for_each_populated_zone(m, zone) {
-        for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
-            for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
-                _Atomic int8_t *diff = &zone->pageset[cpu].vm_stat_diff[item];
+/* True if there was one to publish. */
+static bool fold(struct zone *zone, unsigned cpu) {
+    bool any = false;
 
-                if (atomic_load_explicit(diff, memory_order_relaxed) != 0)
-                    zone_page_state_add(atomic_exchange_explicit(diff, 0, memory_order_relaxed), zone,
-                                        (enum zone_stat_item)item);
-            }
-        }
+    for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
+        _Atomic int8_t *diff = &zone->pageset[cpu].vm_stat_diff[item];
+
+        if (atomic_load_explicit(diff, memory_order_relaxed) == 0)
+            continue;
+        zone_page_state_add(atomic_exchange_explicit(diff, 0, memory_order_relaxed), zone, (enum zone_stat_item)item);
+        any = true;
     }
+    return any;
+}
+
+static bool is_remote(const struct zone *zone, unsigned cpu) {
+    const struct machine *m = zone->machine;
+
+    return zone->node->node_id != (m->map.cpu_node ? m->map.cpu_node[cpu] : 0);
+}
+
+void refresh_cpu_vm_stats(struct machine *m, unsigned cpu) {
+    for_each_populated_zone(m, zone) {
+        struct per_cpu_pageset *set = &zone->pageset[cpu];
+
+        if (fold(zone, cpu))
+            set->expire = REMOTE_FOLDINGS;
+        if (set->expire == 0 || !is_remote(zone, cpu))
+            continue;
+        /* Memory of another node lies idle here; it is of more use there. What it gives back starts the count anew. */
+        if (--set->expire == 0)
+            drain_zone_pages(zone, cpu);
+    }
+}
+
+void refresh_vm_stats(struct machine *m) {
+    for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
+        for_each_populated_zone(m, zone) fold(zone, cpu);
+}
+
+uint64_t vmstat_update(struct machine *m, unsigned cpu) {
+    refresh_cpu_vm_stats(m, cpu);
+    return m->tune.stat_interval * UINT64_C(1000000000);
 }
 
 void count_vm_events(struct machine *m, unsigned item, unsigned long n) {

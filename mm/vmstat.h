@@ -94,14 +94,25 @@ void all_vm_events(const struct machine *m, unsigned long *ret_events);
 /* The counter with all deltas added, as they are at some moment: what refresh_vm_stats() would make it. */
 long zone_page_state_exact(const struct zone *zone, enum zone_stat_item item);
 
-/* Publishes all deltas of all CPUs (section 14, fold). */
+/*
+ * Publishes the CPU's deltas (section 14, fold). On NUMA each of this CPU's lists of a zone on another node gives up to
+ * a batch back once the zone has seen nothing of the CPU for 3 foldings.
+ */
+void refresh_cpu_vm_stats(struct machine *m, unsigned cpu);
+/* Publishes the deltas of all CPUs. */
 void refresh_vm_stats(struct machine *m);
+/*
+ * What a host's timer calls on each CPU once a stat_interval: folds that CPU's deltas. Returns in how many nanoseconds
+ * to call it again.
+ */
+uint64_t vmstat_update(struct machine *m, unsigned cpu);
 
 /*
  * Text in the kernel's formats (section 15). They write at most size bytes, NUL included, and return the length that
  * the whole text has, as snprintf does.
  */
 size_t buddyinfo_text(struct machine *m, char *buf, size_t size);
+size_t pagetypeinfo_text(struct machine *m, char *buf, size_t size);
 size_t zoneinfo_text(struct machine *m, char *buf, size_t size);
 size_t vmstat_text(struct machine *m, char *buf, size_t size);
 size_t swaps_text(struct machine *m, char *buf, size_t size);

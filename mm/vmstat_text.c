@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmstat_text.c - buddyinfo, zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section
+ * vmstat_text.c - zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section
  * 15)
  */
-#include "mm/buddy.h"
 #include "mm/swapfile.h"
 #include "mm/text.h"
 #include "mm/vmstat.h"
@@ -40,13 +39,6 @@ static bool has_zone_type(const struct machine *m, unsigned type) {
     return type == ZONE_NORMAL || type == ZONE_MOVABLE || m->zone_types >> type & 1u;
 }
 
-static void zone_title(struct text *text, const struct zone *zone) {
-    text_str(text, "Node ", 0);
-    text_signed(text, zone->node->node_id, 0);
-    text_str(text, ", zone ", 0);
-    text_str(text, zone_name(zone->type), 8);
-}
-
 static void line_unsigned(struct text *text, const char *label, unsigned long value) {
     text_str(text, label, 0);
     text_unsigned(text, value, 0);
@@ -55,23 +47,6 @@ static void line_unsigned(struct text *text, const char *label, unsigned long va
 static void line_signed(struct text *text, const char *label, long value) {
     text_str(text, label, 0);
     text_signed(text, value, 0);
-}
-
-size_t buddyinfo_text(struct machine *m, char *buf, size_t size) {
-    struct text text = {buf, size, 0};
-
-    for_each_populated_zone(m, zone) {
-        zone_title(&text, zone);
-        text_str(&text, " ", 0);
-        lock_acquire(m->platform, &zone->lock);
-        for (unsigned order = 0; order < MAX_ORDER; order++) {
-            text_unsigned(&text, nr_free_blocks(zone, order), 6);
-            text_str(&text, " ", 0);
-        }
-        lock_release(m->platform, &zone->lock);
-        text_str(&text, "\n", 0);
-    }
-    return text_end(&text);
 }
 
 static void zoneinfo_sizes(struct text *text, const struct zone *zone) {
@@ -122,7 +97,7 @@ size_t zoneinfo_text(struct machine *m, char *buf, size_t size) {
     struct text text = {buf, size, 0};
 
     for_each_populated_zone(m, zone) {
-        zone_title(&text, zone);
+        text_zone(&text, zone);
         zoneinfo_sizes(&text, zone);
         for (unsigned item = 0; item < nr_stat_items(m); item++) {
             text_str(&text, "\n    ", 0);

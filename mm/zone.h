@@ -46,6 +46,7 @@ struct per_cpu_pageset {
     struct lock lock;                                   /* guards pcp[]; user space cannot disable preemption */
     struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
     unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
+    uint8_t expire;                                     /* foldings until a remote list is emptied; folding CPU's */
     int8_t stat_threshold;                              /* (C) */
     _Atomic int8_t vm_stat_diff[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
 } __attribute__((aligned(64)));

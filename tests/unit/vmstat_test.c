@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mm/page_alloc.h"
+#include "mm/pcp.h"
 #include "mm/swapfile.h"
 
 static struct fake *boot_two_nodes(void) {
@@ -37,6 +38,70 @@ static void zone_node_and_global_counters_agree_once_folded(void **state) {
     assert_int_equal(node_page_state(m, 0, NR_PAGETABLE), 5);
     assert_int_equal(node_page_state(m, 1, NR_PAGETABLE), 300);
     assert_int_equal(global_page_state(m, NR_PAGETABLE), 305);
+    fake_check(fake);
+    fake_finish(fake);
+}
+
+static void a_fold_of_one_cpu_leaves_the_others_alone(void **state) {
+    struct fake *fake = fake_boot(4096, 2);
+    struct machine *m = fake->machine;
+    struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
+
+    (void)state;
+    for (unsigned cpu = 0; cpu < 2; cpu++) {
+        fake_set_cpu(cpu);
+        inc_zone_page_state(zone, NR_PAGETABLE);
+    }
+    fake_set_cpu(0);
+    assert_int_equal(vmstat_update(m, 1), 1000000000);
+    assert_int_equal(zone_page_state(zone, NR_PAGETABLE), 1);
+    m->tune.stat_interval = 10;
+    assert_int_equal(vmstat_update(m, 0), 10000000000);
+    assert_int_equal(global_page_state(m, NR_PAGETABLE), 2);
+    fake_check(fake);
+    fake_finish(fake);
+}
+
+static unsigned long pages_on(struct zone *zone) {
+    return zone_pcp_pages(zone);
+}
+
+/* Section 14: a list of another node's pages is emptied by a batch when it has been idle for three foldings. */
+static void an_idle_list_of_a_remote_zone_gives_back_a_batch(void **state) {
+    struct fake *fake = boot_two_nodes();
+    struct machine *m = fake->machine;
+    struct zone *remote = fake_zone(fake, 1, ZONE_NORMAL), *home = fake_zone(fake, 0, ZONE_NORMAL);
+    struct page *pages[3], *own;
+    unsigned long before, own_before;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        pages[i] = alloc_pages(m, GFP_KERNEL | __GFP_NOWARN, 0), assert_non_null(pages[i]);
+    own = pages[0];
+    assert_ptr_equal(page_zone(m, own), home);
+    fake_set_cpu(1);
+    for (unsigned i = 0; i < 3; i++) {
+        __free_pages(m, pages[i], 0);
+        pages[i] = alloc_pages(m, GFP_KERNEL, 0);
+        assert_ptr_equal(page_zone(m, pages[i]), remote);
+    }
+    /* CPU 0 belongs to node 0, and frees what is node 1's. */
+    fake_set_cpu(0);
+    for (unsigned i = 0; i < 3; i++) {
+        mod_zone_page_state(remote, NR_BOUNCE, 1);
+        __free_pages(m, pages[i], 0);
+    }
+    before = pages_on(remote);
+    own_before = pages_on(home);
+    assert_true(before > 0);
+    for (unsigned fold = 0; fold < 3; fold++) {
+        assert_int_equal(pages_on(remote), before);
+        refresh_cpu_vm_stats(m, 0);
+    }
+    assert_true(pages_on(remote) < before);
+    for (unsigned fold = 0; fold < 40; fold++)
+        refresh_cpu_vm_stats(m, 0);
+    assert_int_equal(pages_on(home), own_before);
     fake_check(fake);
     fake_finish(fake);
 }
@@ -281,6 +346,8 @@ static void a_text_that_does_not_fit_is_cut_and_its_whole_length_returned(void *
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zone_node_and_global_counters_agree_once_folded),
+        cmocka_unit_test(a_fold_of_one_cpu_leaves_the_others_alone),
+        cmocka_unit_test(an_idle_list_of_a_remote_zone_gives_back_a_batch),
         cmocka_unit_test(zone_page_state_add_publishes_at_once),
         cmocka_unit_test(numa_counters_tell_where_a_request_was_served),
         cmocka_unit_test(events_are_summed_over_cpus),
