@@ -16,6 +16,7 @@
 #include "cli/verbs.h"
 
 #define SUPERVISORS_MAX 256
+#define FORMATS "vmstat, json, openmetrics, buddyinfo, pagetypeinfo, zoneinfo, proc-vmstat or swaps"
 
 struct request {
     const char *format;
@@ -41,7 +42,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
 }
 
 static const struct argp_option option_table[] = {
-    {"format", 'f', "FORMAT", 0, "vmstat, json, openmetrics, buddyinfo or zoneinfo (default: vmstat)", 0},
+    {"format", 'f', "FORMAT", 0, FORMATS " (default: vmstat)", 0},
     {0},
 };
 
@@ -172,8 +173,7 @@ int verb_stat(int argc, char **argv) {
     argp_parse(&argp, argc, argv, 0, NULL, &request);
     format = stat_format_find(request.format);
     if (!format)
-        return refuse(EXIT_USAGE, "--format '%s' is unknown; it is vmstat, json, openmetrics, buddyinfo or zoneinfo",
-                      request.format);
+        return refuse(EXIT_USAGE, "--format '%s' is unknown; it is " FORMATS, request.format);
     if (request.nr_words > 0 && !parse_whole(request.words[0], &pid))
         return refuse(EXIT_USAGE, "'%s' is no process id", request.words[0]);
     if (request.nr_words > 1) {

@@ -178,28 +178,50 @@ static int refresh_text(struct statsfile *s, struct weir_process_stats *record) 
     return 0;
 }
 
-static int print_buddyinfo(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
+/* A text that the process writes on demand, in the form that Linux gives its own file of that name. */
+static int print_text(struct statsfile *s, struct weir_process_stats *record, const char *text, size_t max) {
     int status = refresh_text(s, record);
 
-    (void)state;
     if (status == 0)
-        printf("%.*s", (int)sizeof record->buddyinfo, record->buddyinfo);
+        printf("%.*s", (int)max, text);
     return status;
 }
 
-static int print_zoneinfo(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
-    int status = refresh_text(s, record);
-
+static int print_buddyinfo(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
     (void)state;
-    if (status == 0)
-        printf("%.*s", (int)sizeof record->zoneinfo, record->zoneinfo);
-    return status;
+    return print_text(s, record, record->buddyinfo, sizeof record->buddyinfo);
+}
+
+static int print_pagetypeinfo(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
+    (void)state;
+    return print_text(s, record, record->pagetypeinfo, sizeof record->pagetypeinfo);
+}
+
+static int print_zoneinfo(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
+    (void)state;
+    return print_text(s, record, record->zoneinfo, sizeof record->zoneinfo);
+}
+
+static int print_proc_vmstat(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
+    (void)state;
+    return print_text(s, record, record->vmstat, sizeof record->vmstat);
+}
+
+static int print_swaps(struct statsfile *s, struct weir_process_stats *record, struct stat_state *state) {
+    (void)state;
+    return print_text(s, record, record->swaps, sizeof record->swaps);
 }
 
 const struct stat_format *stat_format_find(const char *name) {
     static const struct stat_format formats[] = {
-        {"vmstat", print_vmstat},       {"json", print_json},         {"openmetrics", print_openmetrics},
-        {"buddyinfo", print_buddyinfo}, {"zoneinfo", print_zoneinfo},
+        {"vmstat", print_vmstat},
+        {"json", print_json},
+        {"openmetrics", print_openmetrics},
+        {"buddyinfo", print_buddyinfo},
+        {"pagetypeinfo", print_pagetypeinfo},
+        {"zoneinfo", print_zoneinfo},
+        {"proc-vmstat", print_proc_vmstat},
+        {"swaps", print_swaps},
     };
 
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)

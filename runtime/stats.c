@@ -200,9 +200,12 @@ void stats_clerk(struct weir_thread *self) {
         while (!world_enter(0))
             world_wait();
         stats_refresh();
+        refresh_vm_stats(rt.machine);
         buddyinfo_text(rt.machine, stats->buddyinfo, sizeof(stats->buddyinfo));
         zoneinfo_text(rt.machine, stats->zoneinfo, sizeof(stats->zoneinfo));
         vmstat_text(rt.machine, stats->vmstat, sizeof(stats->vmstat));
+        pagetypeinfo_text(rt.machine, stats->pagetypeinfo, sizeof(stats->pagetypeinfo));
+        swaps_text(rt.machine, stats->swaps, sizeof(stats->swaps));
         world_leave();
         atomic_store(&stats->text_done, wanted);
         sys3(SYS_futex, &stats->text_done, FUTEX_WAKE, INT_MAX);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WEIR_STATS_MAGIC 0x7274737269657731ull /* "1weirstr" */
-#define WEIR_STATS_VERSION 1u
+#define WEIR_STATS_VERSION 2u
 #define WEIR_STATS_PROCESSES 64u
 /*
  * Latency histogram: four buckets of equal width to an octave. Bucket 4 * o + q counts values from
@@ -104,6 +104,8 @@ struct weir_process_stats {
     char buddyinfo[1024];
     char zoneinfo[8192];
     char vmstat[4096];
+    char pagetypeinfo[4096];
+    char swaps[1024];
 };
 
 struct weir_stats_file {
