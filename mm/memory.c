@@ -78,7 +78,7 @@ static unsigned map_fresh(struct fault *fault, unsigned first, unsigned nr, stru
     struct block *block = fault->block;
     struct machine *m = fault->mm->machine;
     const struct platform *p = m->platform;
-    unsigned done = p->map_zero(p->host, fault->mm, block_address(block, first), nr);
+    unsigned done = p->map_zero(p->host, fault->mm, block_address(block, first), pages, nr);
 
     for (unsigned i = 0; i < done; i++) {
         pte_map_page(block, first + i, pages[i], PTE_ZERO | fault_pte_flags(fault));

@@ -137,8 +137,11 @@ struct platform {
      * (PTRS_PER_TABLE pages, 2 MiB). Address arguments are bytes, page-aligned. None of them may touch a page that
      * could fault.
      */
-    /* Makes nr pages from addr read as zeros and writable. Returns how many, from the first; 0 if none could be. */
-    unsigned (*map_zero)(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
+    /*
+     * Makes nr pages from addr read as zeros and writable. Returns how many, from the first; 0 if none could be. A host
+     * whose bytes lie in the frames clears those of pages[0..nr), which hold anything.
+     */
+    unsigned (*map_zero)(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);
     /*
      * Maps pages[0..nr) at addr, one after the other. Their bytes are where swap_read put them (of the same task, in
      * the same order) or at page_address() if swap_read was not involved. Returns how many, from the first.

@@ -199,11 +199,12 @@ static unsigned copy_in(uintptr_t to, const char *from, size_t len) {
  * A bulk copy of zeros costs less than as many faults on Linux's zero page, and the frames are charged anyway. A run
  * that crosses a boundary between Linux's mappings is refused whole: then the first page has to do.
  */
-unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
+unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
     unsigned done = copy_in(addr, zeros, nr * PAGE_SIZE);
 
     (void)host;
     (void)mm;
+    (void)pages;
     if (done == 0 && nr > 1)
         done = copy_in(addr, zeros, PAGE_SIZE);
     return done;

@@ -16,7 +16,7 @@
 /* Opens what these calls need in the caller's descriptor table. Service thread, at boot. */
 void bytes_open(void);
 
-unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr);
+unsigned bytes_map_zero(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);
 unsigned bytes_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
                          unsigned map_flags);
 unsigned bytes_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);

@@ -46,13 +46,14 @@ static void check_free(struct sim *sim, uint32_t n) {
     SIM_ASSERT(sim, !sim->mmu[n].parked);
 }
 
-static unsigned call_map_zero(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
+static unsigned call_map_zero(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
     struct sim *sim = host;
     uint32_t n = check_run(sim, mm, addr, nr);
     unsigned done = cut_short(sim, nr);
 
     for (unsigned i = 0; i < done; i++) {
         check_free(sim, n + i);
+        SIM_ASSERT(sim, page_count(pages[i]) > 0 && !page_mapped(pages[i]));
         memset(mapped_bytes(sim, n + i), 0, PAGE_SIZE);
         sim->mmu[n + i].state = SIM_MAPPED;
     }
