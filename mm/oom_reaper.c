@@ -54,10 +54,6 @@ void oom_reaper_forget(struct mm *mm) {
     put_back(mm, 0, 0);
 }
 
-static bool is_reaped(const struct vm_area *area) {
-    return !(area->flags & (VM_LOCKED | VM_FOREIGN));
-}
-
 static bool try_to_reap(struct mm *mm) {
     const struct platform *p = mm->machine->platform;
 
@@ -66,7 +62,7 @@ static bool try_to_reap(struct mm *mm) {
     /* Whoever faults from now on would find zeros where data was: such a fault fails. */
     atomic_fetch_or_explicit(&mm->flags, MM_UNSTABLE, memory_order_seq_cst);
     for (const struct vm_area *area = find_area_from(mm, mm->start); area; area = area_next(mm, area))
-        if (is_reaped(area))
+        if (!(area->flags & VM_FOREIGN))
             zap_unkept_range(mm, area->start, area->end);
     read_unlock(p, &mm->mmap_lock);
     return true;

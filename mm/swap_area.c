@@ -193,18 +193,11 @@ bool swap_area_drain(struct machine *m, unsigned type) {
     area = swap_area_of(m, type);
     writable = area && area->flags & SWP_WRITEOK;
     if (writable) {
-        area->flags = (area->flags & ~(unsigned)SWP_WRITEOK) | SWP_DRAINED;
+        area->flags &= ~(unsigned)SWP_WRITEOK;
         swap_list_remove(m, type);
     }
     lock_release(m->platform, &m->swap_lock);
     return writable;
-}
-
-void swap_area_undrain(struct machine *m, unsigned type) {
-    lock_acquire(m->platform, &m->swap_lock);
-    m->swap_areas[type].flags = (m->swap_areas[type].flags & ~(unsigned)SWP_DRAINED) | SWP_WRITEOK;
-    swap_list_insert(m, type);
-    lock_release(m->platform, &m->swap_lock);
 }
 
 enum mm_status swap_remove(struct machine *m, unsigned type) {

@@ -54,9 +54,8 @@ enum swap_refusal swap_area_publish(struct machine *m, const struct swap_info *a
 /* Frees the tables of an area that is not in use. */
 void swap_area_finish(struct machine *m, struct swap_info *area);
 
-/* Begins to empty an area (no new slots; what comes back gives up its slot), or gives that up. False: not writable. */
+/* Takes away SWP_WRITEOK, for whoever is about to empty the area. False: it has none, or there is no such area. */
 bool swap_area_drain(struct machine *m, unsigned type);
-void swap_area_undrain(struct machine *m, unsigned type);
 
 /* The list of writable areas, by descending priority; an area enters before those of equal priority. */
 void swap_list_insert(struct machine *m, unsigned type);

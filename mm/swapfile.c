@@ -9,7 +9,7 @@
 bool swap_gives_up_slot(const struct machine *m, swp_entry_t entry) {
     const struct swap_info *area = &m->swap_areas[swp_type(entry)];
 
-    return (area->flags & (SWP_EXCLUSIVE | SWP_DRAINED)) || vm_swap_full(m) ||
+    return (area->flags & SWP_EXCLUSIVE) || vm_swap_full(m) ||
            __atomic_load_n(&area->inuse_pages, __ATOMIC_RELAXED) * 2ull >
                (uint64_t)area_pages(area) + area_growth(area);
 }

@@ -25,7 +25,6 @@ enum swap_flags {
     SWP_WRITEOK = 2,
     SWP_EXCLUSIVE = 4, /* a page read back gives up its slot at once (a compressed pool: the copy costs RAM) */
     SWP_PARTITION = 8, /* a device, not a file */
-    SWP_DRAINED = 16,  /* swapoff is bringing back what it holds */
 };
 
 /*

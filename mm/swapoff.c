@@ -131,7 +131,7 @@ enum mm_status swapoff(struct machine *m, unsigned type) {
     if (status == MM_OK)
         status = swap_remove(m, type);
     if (status != MM_OK)
-        swap_area_undrain(m, type);
+        swap_set_writable(m, type, true);
     return status;
 }
 

@@ -340,6 +340,8 @@ static void oom_score_adj_counts_pages_and_thousandths_of_all_there_are(void **s
     tasks[0].oom_score_adj = -999;
     assert_int_equal(points(&tasks[0]), 1);
     fake->machine->total_swap_pages = 0;
+    /* Nothing to be had, and yet something to be chosen. */
+    assert_int_equal(points(&tasks[1]), 1);
 }
 
 static void with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not(void **state) {

@@ -169,6 +169,37 @@ static void readahead_stops_at_a_free_slot(void **state) {
     sim_destroy(sim);
 }
 
+/* A36: slots 8 to 15 are one window; 11 is bad, so that only 8 to 10 come along. */
+static void readahead_stops_at_a_bad_slot(void **state) {
+    const struct sim_config config = {
+        .seed = 1, .ram_pages = 4096, .region_pages = 512, .devices = {{.nr_slots = 65, .offline = true}}};
+    static _Alignas(4096) uint8_t page[PAGE_SIZE];
+    const uint32_t bad[] = {11};
+    const struct swap_header header = {.last_page = 64, .nr_bad = 1, .bad = bad};
+    const struct swap_source source = {.header = page, .nr_pages = 65, .identity = 1};
+    struct sim *sim = sim_create(&config);
+    enum swap_refusal why;
+    uint64_t value = 0;
+
+    (void)state;
+    sim_allow_kswapd(sim, false);
+    atomic_store(&sim_current(sim)->flags, TASK_SYS_ADMIN);
+    swap_header_write(&header, page);
+    assert_int_equal(sim_swapon(sim, 0, &source, 0, &why), MM_OK);
+    sim_map(sim, 0, 512, VM_READ | VM_WRITE);
+    /* Slots 1 to 10, then 12 and on. */
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(sim_write(sim, i, 0, &i, sizeof(i)), SIM_OK);
+        sim_cool(sim, i, 1, true);
+        assert_int_equal(sim_pte(sim, i), (pte_t)swp_entry(0, i < 10 ? i + 1 : i + 2).val << PTE_PFN_SHIFT | PTE_SWAP);
+    }
+    assert_int_equal(sim_read(sim, 12, 0, &value, sizeof(uint32_t)), SIM_OK);
+    assert_int_equal(value, 12);
+    for (uint32_t slot = 1; slot <= 22; slot++)
+        assert_int_equal(is_cached(sim_machine(sim), slot), (slot >= 8 && slot < 11) || slot == 14);
+    sim_destroy(sim);
+}
+
 static void readahead_of_the_first_window_skips_slot_0(void **state) {
     struct sim *sim = evicted(32);
     struct machine *m = sim_machine(sim);
@@ -189,6 +220,7 @@ int main(void) {
         cmocka_unit_test(areas_of_equal_priority_take_turns),
         cmocka_unit_test(a_lower_priority_is_used_only_when_the_higher_is_full),
         cmocka_unit_test(readahead_stops_at_a_free_slot),
+        cmocka_unit_test(readahead_stops_at_a_bad_slot),
         cmocka_unit_test(readahead_of_the_first_window_skips_slot_0),
     };
 
