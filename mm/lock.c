@@ -76,6 +76,19 @@ void read_lock(const struct platform *p, struct rwlock *lock) {
     }
 }
 
+bool read_try(const struct platform *p, struct rwlock *lock) {
+    uint32_t seen = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
+    lock_point(p);
+    do {
+        if (seen & RWLOCK_WRITER || atomic_load_explicit(&lock->writers, memory_order_relaxed) != 0)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&lock->word, &seen, seen + 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+    lock_note_taken(p, lock->rank, false);
+    return true;
+}
+
 void read_unlock(const struct platform *p, struct rwlock *lock) {
     lock_note_dropped(p, lock->rank);
     /* The last reader lets a waiting writer in. seq_cst pairs with write_lock's announcement in `writers`. */

@@ -7,6 +7,8 @@
 #include "mm/pcp.h"
 #include "mm/slowpath.h"
 #include "mm/watermark.h"
+#include "mm/zone_reclaim.h"
+#include "mm/zonelist_cache.h"
 
 /* A page that is freed must be in none of these states; one that is handed out may not be dirty either. */
 #define ON_A_LIST (1u << PG_lru | 1u << PG_buddy | 1u << PG_pcp)
@@ -141,6 +143,21 @@ static struct page *take_block(struct zone *zone, gfp_t gfp, unsigned migratetyp
     return page;
 }
 
+unsigned take_free_block(struct zone *zone, struct page *page, unsigned max_order) {
+    struct machine *m = zone->machine;
+    unsigned nr = 0;
+
+    lock_acquire(m->platform, &zone->lock);
+    if (page_test(page, PG_buddy) && buddy_order(page) <= max_order)
+        nr = 1u << buddy_take_block(zone, page);
+    lock_release(m->platform, &zone->lock);
+    for (unsigned i = 0; i < nr; i++)
+        prep_new_page(m, page + i, 0, GFP_HIGHUSER_MOVABLE);
+    if (nr)
+        count_vm_events(m, PGALLOC + zone->type, nr);
+    return nr;
+}
+
 static inline unsigned long watermark(const struct zone *zone, unsigned alloc_flags) {
     if (alloc_flags & ALLOC_WMARK_MIN)
         return zone->pages_min;
@@ -151,16 +168,20 @@ static inline unsigned long watermark(const struct zone *zone, unsigned alloc_fl
 static inline unsigned scan_zonelist(struct machine *m, gfp_t gfp, unsigned order, const struct zonelist *zonelist,
                                      unsigned alloc_flags, unsigned nr, struct page **ret_pages) {
     unsigned migratetype = gfp_migratetype(m, gfp), got = 0;
+    struct zonelist_scan scan = {.zonelist = zonelist};
     struct zone *zone;
 
-    for (unsigned i = 0; !got && (zone = zonelist->zones[i]); i++) {
-        if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
-            !zone_watermark_ok(zone, order, watermark(zone, alloc_flags), zonelist->zones[0]->type, alloc_flags))
-            continue;
-        if (order == 0)
-            got = take_pages(zone, gfp, migratetype, nr, ret_pages);
-        else if ((ret_pages[0] = take_block(zone, gfp, migratetype, order)))
-            got = 1;
+    while (!got && (zone = zonelist_next(m, &scan, gfp))) {
+        if ((alloc_flags & ALLOC_NO_WATERMARKS) ||
+            zone_watermark_ok(zone, order, watermark(zone, alloc_flags), zonelist->zones[0]->type, alloc_flags) ||
+            (m->tune.zone_reclaim_mode && zone_reclaim(zone, gfp, order))) {
+            if (order == 0)
+                got = take_pages(zone, gfp, migratetype, nr, ret_pages);
+            else if ((ret_pages[0] = take_block(zone, gfp, migratetype, order)))
+                got = 1;
+        }
+        if (!got)
+            zonelist_mark_full(m, &scan);
         for (unsigned n = 0; m->nr_nodes > 1 && n < got; n++)
             zone_statistics(m, zonelist, zone);
     }
