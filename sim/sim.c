@@ -88,6 +88,7 @@ struct sim *sim_create(const struct sim_config *config) {
     sim_sched_calls(&sim->platform);
     sim_mmu_calls(&sim->platform);
     sim_device_calls(&sim->platform);
+    sim_file_calls(&sim->platform);
     sim->current = &sim->tasks[0];
     sim->tasks[0].used = true;
     sim->tasks[0].task.comm = "program";
