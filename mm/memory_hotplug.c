@@ -13,6 +13,7 @@
 /* How often pages in use are moved before the range counts as busy: some are only just being used. */
 #define OFFLINE_TRIES 8u
 #define OFFLINE_WAIT_NS (UINT64_C(1000000000) / 100)
+_Static_assert(MAX_ORDER - 1 <= PAGEBLOCK_ORDER + 1, "a block reaches into one neighbouring pageblock at most");
 
 /* The range of the memory map that all of [start, end) lies in, or NULL. */
 static const struct memory_range *range_of(const struct machine *m, uint32_t start, uint32_t end) {
@@ -112,30 +113,57 @@ static unsigned long empty_range(struct machine *m, uint32_t start, uint32_t end
     return used;
 }
 
-/* Are all frames of the range in free blocks that lie within it? zone->lock held. */
-static bool range_is_free(const struct machine *m, uint32_t start, uint32_t end) {
-    while (start < end) {
-        const struct page *page = pfn_to_page(m, start);
+/* The free block that holds pfn, or NULL: it can begin before the range. zone->lock held. */
+static struct page *block_around(const struct zone *zone, uint32_t pfn) {
+    const struct machine *m = zone->machine;
 
-        if (!page_test(page, PG_buddy))
-            return false;
-        start += 1u << buddy_order(page);
+    for (unsigned order = 0; order < MAX_ORDER; order++) {
+        uint32_t start = pfn & ~((1u << order) - 1);
+        struct page *page;
+
+        if (start < m->start_pfn || !pfn_valid(m, start))
+            return NULL;
+        page = pfn_to_page(m, start);
+        if (page_zone(m, page) == zone && page_test(page, PG_buddy) && buddy_order(page) >= order)
+            return page;
     }
-    return start == end;
+    return NULL;
 }
 
-/* Takes the free blocks of the range off the lists, all or none. */
-static bool take_range(struct zone *zone, uint32_t start, uint32_t end) {
+static bool range_is_free(const struct zone *zone, uint32_t start, uint32_t end) {
+    while (start < end) {
+        const struct page *page = block_around(zone, start);
+
+        if (!page)
+            return false;
+        start = page_to_pfn(zone->machine, page) + (1u << buddy_order(page));
+    }
+    return true;
+}
+
+/*
+ * Takes the free blocks of the range off the lists, all or none. The first and the last can reach into a neighbouring
+ * pageblock, since a largest block is two of them: ret_outside gets those pageblocks, to be freed again, or PFN_NONE.
+ */
+static bool take_range(struct zone *zone, uint32_t start, uint32_t end, uint32_t ret_outside[2]) {
     struct machine *m = zone->machine;
     bool is_free;
 
+    ret_outside[0] = ret_outside[1] = PFN_NONE;
     lock_acquire(m->platform, &zone->lock);
-    is_free = range_is_free(m, start, end);
-    if (is_free) {
-        for (uint32_t pfn = start; pfn < end;)
-            pfn += 1u << buddy_take_block(zone, pfn_to_page(m, pfn));
-        mem_map_offline(m, start, end - start);
+    is_free = range_is_free(zone, start, end);
+    for (uint32_t pfn = start; is_free && pfn < end;) {
+        struct page *page = block_around(zone, pfn);
+        uint32_t first = page_to_pfn(m, page);
+
+        pfn = first + (1u << buddy_take_block(zone, page));
+        if (first < start)
+            ret_outside[0] = first;
+        if (pfn > end)
+            ret_outside[1] = end;
     }
+    if (is_free)
+        mem_map_offline(m, start, end - start);
     lock_release(m->platform, &zone->lock);
     return is_free;
 }
@@ -158,6 +186,7 @@ static bool isolate(struct zone *zone, uint32_t start, uint32_t end) {
 enum mm_status offline_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_pages) {
     uint32_t end = start_pfn + nr_pages;
     const struct memory_range *range = range_of(m, start_pfn, end);
+    uint32_t outside[2];
     struct zone *zone;
 
     if (!range)
@@ -170,7 +199,10 @@ enum mm_status offline_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_
         return MM_BUSY;
     for (unsigned tries = 0; tries < OFFLINE_TRIES; tries++) {
         empty_range(m, start_pfn, end);
-        if (take_range(zone, start_pfn, end)) {
+        if (take_range(zone, start_pfn, end, outside)) {
+            for (unsigned i = 0; i < 2; i++)
+                if (outside[i] != PFN_NONE)
+                    free_one_page(zone, pfn_to_page(m, outside[i]), PAGEBLOCK_ORDER);
             zone_resized(m, zone, -(long)nr_pages);
             return MM_OK;
         }

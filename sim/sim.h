@@ -43,6 +43,7 @@ struct sim_config {
     struct sim_device_config devices[SIM_DEVICES];
     /* Ranges of frames, if one Normal zone of ram_pages from pfn 0 will not do. */
     const struct memory_range *ranges;
+    const bool *range_offline; /* [nr_ranges]; NULL: all are there at boot */
     unsigned nr_ranges, nr_nodes;
 };
 
