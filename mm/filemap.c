@@ -270,8 +270,8 @@ unsigned long invalidate_mapping_pages(struct address_space *mapping, uint32_t s
         uint32_t index = page_index(page);
         bool locked = trylock_page(page);
 
-        if (locked && page_mapping(page) == mapping && index <= end && !page_mapped(page) &&
-            !page_test(page, PG_dirty) && !page_test(page, PG_writeback) && !page_test(page, PG_private))
+        /* remove_mapping() sees to it that nobody uses the page and that it is clean. */
+        if (locked && page_mapping(page) == mapping && index <= end && !page_test(page, PG_private))
             dropped += remove_mapping(page);
         if (locked)
             unlock_page(m, page);

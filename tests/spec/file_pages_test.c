@@ -487,6 +487,12 @@ static void invalidation_spares_dirty_locked_mapped_and_used_pages(void **state)
     unlock_page(m, page_at(1));
     put_page(m, page_at(3));
     assert_int_equal(invalidate_mapping_pages(sim_file_mapping(file), 0, UINT32_MAX), 3);
+    /* The last one before the end of the range, and the next one not. */
+    read_word(100);
+    read_word(200);
+    lru_add_drain_all(m);
+    assert_int_equal(invalidate_mapping_pages(sim_file_mapping(file), 50, 150), 1);
+    assert_non_null(page_at(200));
 }
 
 static void truncation_drops_dirty_pages_unwritten(void **state) {

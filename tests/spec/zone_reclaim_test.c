@@ -154,6 +154,21 @@ static void it_declines_where_the_specification_says_so(void **state) {
     assert_true(zone_reclaim(local, GFP_KERNEL, 0));
 }
 
+static void exactly_as_many_pages_as_asked_for_are_enough(void **state) {
+    (void)state;
+    cache_pages(100);
+    for (uint32_t i = 1; i < 100; i++)
+        assert_non_null(find_get_page(&mapping, i));
+    assert_true(zone_reclaim(local, GFP_KERNEL, 0));
+    assert_int_equal(mapping.nrpages, 99);
+    for (uint32_t i = 1; i < 100; i++) {
+        struct page *page = find_get_page(&mapping, i);
+
+        put_page(m, page);
+        put_page(m, page);
+    }
+}
+
 /* The disagreement's last row: direct reclaim goes on where zone_reclaim() would not. */
 static void direct_reclaim_and_kswapd_ignore_the_lock(void **state) {
     (void)state;
@@ -224,6 +239,14 @@ static long give_slab(struct shrinker *shrinker, long nr, gfp_t gfp) {
     return 10000 - (long)given;
 }
 
+/* A reclaim that has file pages to look at, and what it took of the slab beyond its ordinary share: none. */
+static unsigned long shake_only_pages(void) {
+    unsigned long before = given;
+
+    zone_reclaim(local, GFP_KERNEL, 0);
+    return given - before;
+}
+
 static void slab_above_its_share_is_shaken_until_enough_has_come(void **state) {
     struct shrinker shrinker = {.shrink = give_slab, .seeks = DEFAULT_SEEKS};
 
@@ -233,6 +256,10 @@ static void slab_above_its_share_is_shaken_until_enough_has_come(void **state) {
     zone_page_state_add(204, local, NR_SLAB_RECLAIMABLE);
     assert_false(zone_reclaim(local, GFP_KERNEL, 2));
     assert_int_equal(given, 0);
+    /* File pages that can go do not change that. */
+    cache_pages(100);
+    atomic_store(&shrinker.backlog, 0);
+    assert_int_equal(shake_only_pages(), 0);
     zone_page_state_add(1, local, NR_SLAB_RECLAIMABLE);
     assert_true(zone_reclaim(local, GFP_KERNEL, 2));
     assert_true(given >= 4);
@@ -398,6 +425,7 @@ int main(void) {
         NODES(it_frees_unmapped_file_pages_of_the_zone),
         NODES(with_few_unmapped_pages_and_little_slab_it_does_nothing),
         NODES(it_declines_where_the_specification_says_so),
+        NODES(exactly_as_many_pages_as_asked_for_are_enough),
         NODES(direct_reclaim_and_kswapd_ignore_the_lock),
         NODES(mapped_and_dirty_pages_need_their_mode_bits),
         NODES(slab_above_its_share_is_shaken_until_enough_has_come),
