@@ -11,14 +11,14 @@
 #include "mm/machine.h"
 
 struct backing_dev_info {
-    struct machine *machine;              /* (C) */
-    struct backing_dev_info *next;        /* under machine->files_lock */
-    unsigned nr_requests;                 /* (C) how many its queue takes */
-    _Atomic unsigned in_flight;           /* (A) requests under way */
-    _Atomic bool congested;               /* (A) */
-    _Atomic bool dirty_exceeded;          /* (A) some writer is over the device's share */
-    _Atomic long nr_dirty, nr_writeback;  /* (A) pages */
-    _Atomic unsigned long completions;    /* (A) pages written lately */
+    struct machine *machine;             /* (C) */
+    struct backing_dev_info *next;       /* under machine->files_lock */
+    unsigned nr_requests;                /* (C) how many its queue takes */
+    _Atomic unsigned in_flight;          /* (A) requests under way */
+    _Atomic bool congested;              /* (A) */
+    _Atomic bool dirty_exceeded;         /* (A) some writer is over the device's share */
+    _Atomic long nr_dirty, nr_writeback; /* (A) pages */
+    _Atomic unsigned long completions;   /* (A) pages written lately */
 };
 
 /* A queue is congested once it has so many requests, and no longer once it has fewer than the second. */

@@ -63,7 +63,8 @@ void put_file(struct address_space *mapping) {
     atomic_fetch_sub_explicit(&mapping->users, 1, memory_order_release);
 }
 
-/* -- entering and finding. ------------------------------------------------------------------------------------------- */
+/* -- entering and finding. -------------------------------------------------------------------------------------------
+ */
 
 /* With the file's lock held; a shadow makes room. */
 static enum mm_status insert(struct address_space *mapping, const struct page *page, uint32_t index, void **spare,
@@ -187,7 +188,8 @@ struct page *find_get_next_page(struct address_space *mapping, uint32_t index) {
     return page;
 }
 
-/* -- leaving. -------------------------------------------------------------------------------------------------------- */
+/* -- leaving. --------------------------------------------------------------------------------------------------------
+ */
 
 /* With the file's lock held. */
 static void forget(struct address_space *mapping, struct page *page, uint32_t shadow) {
@@ -301,7 +303,8 @@ void truncate_inode_pages(struct address_space *mapping, uint32_t start) {
     drop_shadows(mapping, start, 0);
 }
 
-/* -- mappings of the page. ------------------------------------------------------------------------------------------- */
+/* -- mappings of the page. -------------------------------------------------------------------------------------------
+ */
 
 void page_add_file_rmap(struct machine *m, struct page *page) {
     get_page(page);
@@ -315,7 +318,8 @@ void page_remove_file_rmap(struct machine *m, struct page *page) {
     put_page(m, page);
 }
 
-/* -- checking. ------------------------------------------------------------------------------------------------------- */
+/* -- checking. -------------------------------------------------------------------------------------------------------
+ */
 
 struct file_tally {
     unsigned long pages, shadows, dirty, mapped, all_shadows;
@@ -357,8 +361,7 @@ static const char *check_file(struct address_space *mapping, struct file_tally *
 static unsigned long exact(const struct machine *m, enum zone_stat_item item) {
     long sum = 0;
 
-    for_each_populated_zone(m, zone)
-        sum += zone_page_state_exact(zone, item);
+    for_each_populated_zone(m, zone) sum += zone_page_state_exact(zone, item);
     return (unsigned long)sum;
 }
 

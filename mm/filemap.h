@@ -41,9 +41,9 @@ struct address_space {
     _Atomic unsigned nr_mmaps;                  /* (A) the host's: mappings of the file, touched or not */
     _Atomic unsigned long nr_dirty;             /* (A) */
 
-    struct lock lock;                           /* (F) */
-    struct swap_index pages;                    /* (F) by index; also the shadows of mm/workingset.h */
-    unsigned long nrpages, nr_shadows;          /* (F) */
+    struct lock lock;                  /* (F) */
+    struct swap_index pages;           /* (F) by index; also the shadows of mm/workingset.h */
+    unsigned long nrpages, nr_shadows; /* (F) */
 };
 
 /* mapping is zeroed; ops and bdi stay good until it is destroyed. */

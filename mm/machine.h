@@ -37,7 +37,7 @@ struct memory_map {
     void *arena;                  /* page_address() of pfn 0 (a frame's bytes for the core's own use) */
 };
 
-enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section 0 */
+enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST };                  /* specification, section 0 */
 enum zonelist_order { ZONELIST_DEFAULT, ZONELIST_NODE, ZONELIST_ZONE }; /* section 2.5 */
 
 /* Section 17. Set them through machine_tune(), which checks ranges, except before the machine is in use. */
@@ -64,10 +64,10 @@ struct tunables {
     unsigned workingset;             /* 1: a file page that comes back soon enough is active at once */
     unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
     unsigned compaction;             /* 1: pages are moved to make room for large blocks */
-    unsigned inactive_percent;   /* deactivate only while the inactive list is under this share of both lists */
-    unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
-    unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
-    unsigned read_around_max;    /* pages read along with one from a device, 2..64, a power of two; 0: none */
+    unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
+    unsigned park_neighbours;        /* 1: a cold page takes the cold pages of its 2 MiB block along */
+    unsigned fault_around_max;       /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
+    unsigned read_around_max;        /* pages read along with one from a device, 2..64, a power of two; 0: none */
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 

@@ -41,11 +41,11 @@ static void zone_resized(struct machine *m, struct zone *resized, long by) {
     setup_per_zone_lowmem_reserve(m);
     setup_zone_reclaim(m);
     m->vm_total_pages = 0;
-    for_each_populated_zone(m, zone)
-        m->vm_total_pages += zone->present_pages - zone->pages_high;
+    for_each_populated_zone(m, zone) m->vm_total_pages += zone->present_pages - zone->pages_high;
 }
 
-/* -- coming. --------------------------------------------------------------------------------------------------------- */
+/* -- coming. ---------------------------------------------------------------------------------------------------------
+ */
 
 enum mm_status online_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_pages) {
     const struct memory_range *range = range_of(m, start_pfn, start_pfn + nr_pages);
@@ -75,7 +75,8 @@ enum mm_status online_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_p
     return MM_OK;
 }
 
-/* -- going. ---------------------------------------------------------------------------------------------------------- */
+/* -- going. ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Pages of the range move anywhere else: its own blocks are isolated, and never allocated from. */
 struct elsewhere {

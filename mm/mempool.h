@@ -21,11 +21,11 @@ struct mempool {
     mempool_free_fn *free;   /* (C) */
     void *data;              /* (C) */
 
-    struct lock lock;             /* (P) */
-    unsigned min_nr, nr, room;    /* (P) kept back when full; there now; what elements[] can hold */
-    void **elements;              /* (P) pages of its own */
-    _Atomic uint32_t freed;       /* (A) changes with each element freed into the reserve */
-    _Atomic unsigned nr_out;      /* (A) handed out and not yet back */
+    struct lock lock;          /* (P) */
+    unsigned min_nr, nr, room; /* (P) kept back when full; there now; what elements[] can hold */
+    void **elements;           /* (P) pages of its own */
+    _Atomic uint32_t freed;    /* (A) changes with each element freed into the reserve */
+    _Atomic unsigned nr_out;   /* (A) handed out and not yet back */
 };
 
 /* Fills the reserve. MM_INVAL: min_nr is 0. MM_NOMEM: it cannot be filled. May sleep. */

@@ -19,16 +19,15 @@ static void wait_for_writes(struct machine *m) {
     m->platform->congestion_wait(m->platform->host, WRITEOUT_WAIT_NS);
 }
 
-/* -- limits. --------------------------------------------------------------------------------------------------------- */
+/* -- limits. ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Pages that could be dirty: free ones and those on the lists, but for high memory's. Never 0. */
 static unsigned long dirtyable_memory(const struct machine *m) {
     unsigned long all = count(m, NR_FREE_PAGES) + count(m, NR_ACTIVE) + count(m, NR_INACTIVE), high = 0;
 
-    for_each_populated_zone(m, zone)
-        if (zone->type == ZONE_HIGHMEM)
-            high += zone_page_state(zone, NR_FREE_PAGES) + zone_page_state(zone, NR_ACTIVE) +
-                    zone_page_state(zone, NR_INACTIVE);
+    for_each_populated_zone(m, zone) if (zone->type == ZONE_HIGHMEM) high +=
+        zone_page_state(zone, NR_FREE_PAGES) + zone_page_state(zone, NR_ACTIVE) + zone_page_state(zone, NR_INACTIVE);
     return all - (high < all ? high : all) + 1;
 }
 
@@ -68,7 +67,8 @@ unsigned ratelimit_pages(const struct machine *m) {
     return pages > RATELIMIT_MOST ? RATELIMIT_MOST : (unsigned)pages;
 }
 
-/* -- states of a page. ----------------------------------------------------------------------------------------------- */
+/* -- states of a page. -----------------------------------------------------------------------------------------------
+ */
 
 static void count_dirty(struct machine *m, struct page *page, int by) {
     struct address_space *mapping = page_mapping(page);
@@ -107,7 +107,8 @@ void move_dirty(struct machine *m, struct page *old, struct page *new) {
     inc_zone_page_state(page_zone(m, new), NR_FILE_DIRTY);
 }
 
-/* -- writing. -------------------------------------------------------------------------------------------------------- */
+/* -- writing. --------------------------------------------------------------------------------------------------------
+ */
 
 static void start_writeback(struct machine *m, struct page *page) {
     page_set(page, PG_writeback);
@@ -222,7 +223,8 @@ void background_writeout(struct machine *m, unsigned long min_pages) {
     }
 }
 
-/* -- throttling. ----------------------------------------------------------------------------------------------------- */
+/* -- throttling. -----------------------------------------------------------------------------------------------------
+ */
 
 static unsigned long pages_of(const struct backing_dev_info *bdi) {
     long sum = atomic_load_explicit(&bdi->nr_dirty, memory_order_relaxed) +

@@ -71,7 +71,7 @@ struct task {
     struct reclaim_state *reclaim_state; /* current task only */
     /* Current task only: the device that it writes to, whose congestion does not stop it (mm/backing_dev.h). */
     struct backing_dev_info *backing_dev_info;
-    struct mm *mm;                       /* address space; NULL for a kernel thread */
+    struct mm *mm; /* address space; NULL for a kernel thread */
     struct task *parent;
     uint64_t id;    /* the host's name for it */
     int oomkilladj; /* -16..15, or OOM_DISABLE */
@@ -100,7 +100,8 @@ struct platform {
     void (*congestion_wait)(void *host, uint64_t timeout_ns);
     /* Offers the CPU to others. */
     void (*yield)(void *host);
-    /* May be NULL: the core then looks each tick. Blocks while *word == seen, for timeout_ns at most; may return early. */
+    /* May be NULL: the core then looks each tick. Blocks while *word == seen, for timeout_ns at most; may return early.
+     */
     void (*wait_timeout)(void *host, _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 
     /* -- who and where. --------------------------------------------------------------------------------------- */

@@ -21,8 +21,8 @@ struct shrinker {
     long (*shrink)(struct shrinker *shrinker, long nr, gfp_t gfp);
     unsigned seeks; /* what it costs to make an object again; DEFAULT_SEEKS */
 
-    struct shrinker *next;                   /* under machine->shrinkers_lock */
-    _Atomic unsigned long backlog;           /* (A) objects that should have been scanned */
+    struct shrinker *next;         /* under machine->shrinkers_lock */
+    _Atomic unsigned long backlog; /* (A) objects that should have been scanned */
 };
 
 /* seeks is at least 1. No lock held. */

@@ -177,8 +177,8 @@ static enum next rebalance(struct request *r, struct page **ret_page) {
             return NEXT_SERVED;
     }
     if (r->m->tune.reclaim_retries)
-        did_some_progress = should_reclaim_retry(r->m, r->zonelist, r->order, r->alloc_flags, did_some_progress,
-                                                 &r->no_progress_loops);
+        did_some_progress =
+            should_reclaim_retry(r->m, r->zonelist, r->order, r->alloc_flags, did_some_progress, &r->no_progress_loops);
     if (!did_some_progress && r->gfp & __GFP_FS && !(r->gfp & __GFP_NORETRY)) {
         r->no_progress_loops = 0;
         return kill_somebody(r, ret_page);

@@ -170,17 +170,17 @@ void init_per_zone_pages_min(struct machine *m) {
 }
 
 static bool policy_is_valid(const struct tunables *tune) {
-    return tune->zone_reclaim_mode <= (RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_SWAP) && tune->min_unmapped_ratio <= 100 &&
-           tune->min_slab_ratio <= 100 && tune->dirty_ratio <= 100 && tune->dirty_background_ratio <= 100 &&
-           tune->laptop_mode <= 1 && tune->zonelist_order <= ZONELIST_ZONE &&
+    return tune->zone_reclaim_mode <= (RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_SWAP) &&
+           tune->min_unmapped_ratio <= 100 && tune->min_slab_ratio <= 100 && tune->dirty_ratio <= 100 &&
+           tune->dirty_background_ratio <= 100 && tune->laptop_mode <= 1 && tune->zonelist_order <= ZONELIST_ZONE &&
            tune->watermark_scale_factor <= SCALE_FACTOR_MOST && tune->workingset <= 1 &&
            tune->reclaim_retries <= RECLAIM_RETRIES_MOST && tune->compaction <= 1;
 }
 
 static bool tunables_are_valid(const struct tunables *tune) {
-    return policy_is_valid(tune) && tune->swappiness <= 100 && tune->page_cluster <= PAGE_CLUSTER_MOST && tune->panic_on_oom <= 2 &&
-           tune->oom_kill_allocating_task <= 1 && tune->inactive_percent <= 100 && tune->park_neighbours <= 1 &&
-           tune->fault_around_max <= FAULT_AROUND_MOST && tune->read_around_max <= 64 &&
+    return policy_is_valid(tune) && tune->swappiness <= 100 && tune->page_cluster <= PAGE_CLUSTER_MOST &&
+           tune->panic_on_oom <= 2 && tune->oom_kill_allocating_task <= 1 && tune->inactive_percent <= 100 &&
+           tune->park_neighbours <= 1 && tune->fault_around_max <= FAULT_AROUND_MOST && tune->read_around_max <= 64 &&
            (tune->read_around_max & (tune->read_around_max - 1)) == 0 &&
            tune->fault_around_fresh <= FAULT_AROUND_MOST &&
            (tune->reclaim_scope == RECLAIM_NODE || tune->reclaim_scope == RECLAIM_ZONELIST) &&

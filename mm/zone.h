@@ -100,9 +100,9 @@ struct pglist_data {
     uint32_t node_start_pfn;
     unsigned long node_present_pages, node_spanned_pages;
     int node_id;
-    _Atomic int kswapd_max_order;  /* (A) */
+    _Atomic int kswapd_max_order;       /* (A) */
     _Atomic unsigned long inactive_age; /* (A) evictions and activations of file pages, ever (mm/workingset.h) */
-    _Atomic uint32_t kswapd_awake; /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+    _Atomic uint32_t kswapd_awake;      /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
 };
 
 /* Atomic; the second returns the old state. */

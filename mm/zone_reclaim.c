@@ -26,7 +26,8 @@ static unsigned long shake_slab(struct zone *zone, const struct scan_control *sc
     if (before <= zone->min_slab_pages)
         return 0;
     /* There may be no LRU page to measure by: the order stands in for their number, so that the shake is hard. */
-    while (shrink_slab(zone->machine, sc->nr_scanned, sc->gfp_mask, sc->order) && (now = slab_pages(zone)) + nr > before)
+    while (shrink_slab(zone->machine, sc->nr_scanned, sc->gfp_mask, sc->order) &&
+           (now = slab_pages(zone)) + nr > before)
         ;
     now = slab_pages(zone);
     return now < before ? before - now : 0;

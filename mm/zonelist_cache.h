@@ -27,8 +27,7 @@ static inline bool zonelist_scan_wants(const struct machine *m, const struct zon
 
     if (list->is_policy && list->zones[scan->next]->type > (enum zone_type)gfp_zone(m, gfp))
         return false;
-    return !scan->hint ||
-           !(atomic_load_explicit(&list->cache->full_zones, memory_order_relaxed) >> scan->next & 1u);
+    return !scan->hint || !(atomic_load_explicit(&list->cache->full_zones, memory_order_relaxed) >> scan->next & 1u);
 }
 
 /*

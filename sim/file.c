@@ -29,7 +29,8 @@ static uint8_t *disk_page(struct sim_file *file, uint32_t index) {
     return file->disk + ((size_t)index << PAGE_SHIFT);
 }
 
-/* -- what the core asks of the file. --------------------------------------------------------------------------------- */
+/* -- what the core asks of the file. ---------------------------------------------------------------------------------
+ */
 
 static void submit(struct sim_file *file, struct page *page, enum mm_status status) {
     struct sim *sim = file->sim;
@@ -44,8 +45,7 @@ static void submit(struct sim_file *file, struct page *page, enum mm_status stat
     }
     *write = (struct sim_write){
         .used = true,
-        .due = sim->clock + file->config.latency_ns / 2 +
-               sim_random(sim, (uint32_t)(file->config.latency_ns / 2 + 1)),
+        .due = sim->clock + file->config.latency_ns / 2 + sim_random(sim, (uint32_t)(file->config.latency_ns / 2 + 1)),
         .slot = page_index(page),
         .page = page,
         .status = status,
@@ -132,7 +132,8 @@ void sim_files_complete(struct sim *sim) {
                 complete(file, &file->writes[i]);
 }
 
-/* -- the flusher. ---------------------------------------------------------------------------------------------------- */
+/* -- the flusher. ----------------------------------------------------------------------------------------------------
+ */
 
 void sim_flusher_task(struct sim *sim, void *arg) {
     (void)arg;
@@ -156,7 +157,8 @@ void sim_file_calls(struct platform *platform) {
     platform->wake_flusher = call_wake_flusher;
 }
 
-/* -- what a program does. -------------------------------------------------------------------------------------------- */
+/* -- what a program does. --------------------------------------------------------------------------------------------
+ */
 
 static void *take_memory(struct sim *sim, size_t bytes) {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -183,8 +183,8 @@ static void fragment(void) {
     struct page *page;
 
     nr_pages = 0;
-    while ((page = get_page_from_freelist(m, GFP_HIGHUSER_MOVABLE, 0, gfp_zonelist(m, GFP_KERNEL),
-                                          ALLOC_NO_WATERMARKS)))
+    while (
+        (page = get_page_from_freelist(m, GFP_HIGHUSER_MOVABLE, 0, gfp_zonelist(m, GFP_KERNEL), ALLOC_NO_WATERMARKS)))
         pages[nr_pages++] = page;
     refresh_vm_stats(m);
 }

@@ -20,8 +20,8 @@ static struct machine *m;
 static struct zone *zone;
 
 static int boot(void **state) {
-    /* A hole in the middle of what would be a block of order 3. */
-    static const struct memory_range ranges[] = {{0, 4092, 0, ZONE_NORMAL}, {4096, 4096, 0, ZONE_NORMAL}};
+    /* A hole in the middle of what would be a block of order 4. */
+    static const struct memory_range ranges[] = {{0, 4088, 0, ZONE_NORMAL}, {4092, 4100, 0, ZONE_NORMAL}};
     const struct sim_config config = {.seed = 1,
                                       .ranges = ranges,
                                       .nr_ranges = 2,
@@ -125,9 +125,9 @@ static void a_hole_ends_the_block(void **state) {
     unsigned long scanned;
 
     (void)state;
-    /* Frames 4088..4091, and 4092..4095 do not exist; the block of order 4 begins at 4080. */
-    set_up(4088, "iiii");
-    set_up(4096, "i");
+    /* Of the block of order 4 at 4080, frames 4088 to 4091 do not exist: what comes after them is left. */
+    set_up(4084, "iiii");
+    set_up(4092, "iiii");
     assert_int_equal(isolate(false, 4, ISOLATE_INACTIVE, &list, &scanned), 4);
     putback_lru_pages(m, &list);
 }

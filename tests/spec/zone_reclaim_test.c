@@ -357,8 +357,8 @@ static void a_policy_list_is_held_to_the_masks_zone(void **state) {
     const struct memory_range ranges[] = {{0, 4096, 0, ZONE_DMA}, {4096, 8192, 0, ZONE_NORMAL}};
     const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 1};
     struct fake *two = fake_boot_map(&map);
-    struct zonelist policy = {
-        .zones = {fake_zone(two, 0, ZONE_NORMAL), fake_zone(two, 0, ZONE_DMA), NULL}, .is_policy = true};
+    struct zonelist policy = {.zones = {fake_zone(two, 0, ZONE_NORMAL), fake_zone(two, 0, ZONE_DMA), NULL},
+                              .is_policy = true};
     struct page *page;
 
     (void)state;

@@ -249,8 +249,8 @@ static void compaction_makes_a_block_of_a_programs_scattered_memory(void **state
     drain_all_local_pages(m);
     refresh_vm_stats(m);
     while (nr_free_at_least(zone, 8))
-        assert_non_null(get_page_from_freelist(m, GFP_HIGHUSER_MOVABLE, 8, gfp_zonelist(m, GFP_KERNEL),
-                                               ALLOC_NO_WATERMARKS));
+        assert_non_null(
+            get_page_from_freelist(m, GFP_HIGHUSER_MOVABLE, 8, gfp_zonelist(m, GFP_KERNEL), ALLOC_NO_WATERMARKS));
     assert_int_equal(compact_zone(zone, 8), COMPACT_PARTIAL);
     assert_true(nr_free_at_least(zone, 8));
     assert_whole();
