@@ -132,6 +132,25 @@ static void with_16_retries_there_are_as_many_rounds_while_pages_seem_reclaimabl
     assert_int_equal(rounds_before_the_kill(16, 10000), 16);
 }
 
+/* The kill frees nothing, and until it does nobody else is killed: the second time round somebody gives way. */
+static void stop_after_two_rounds(struct fake *of) {
+    if (of->sleeps == 2)
+        stop_after_a_kill(of);
+}
+
+static void after_a_kill_the_count_starts_again(void **state) {
+    (void)state;
+    last_page = alloc_pages(m, GFP_KERNEL, 0);
+    exhaust();
+    zone_page_state_add(10000, zone, NR_INACTIVE);
+    m->tune.reclaim_retries = 16;
+    fake_vmscan.reclaim = no_progress;
+    fake->on_sleep = stop_after_two_rounds;
+    assert_non_null(alloc_pages(m, GFP_KERNEL, 0));
+    assert_int_equal(fake->nr_kills, 1);
+    assert_int_equal(fake_vmscan.calls, 32);
+}
+
 static void what_could_never_satisfy_the_mark_is_not_retried(void **state) {
     (void)state;
     assert_int_equal(rounds_before_the_kill(16, 100), 1);
@@ -314,6 +333,7 @@ int main(void) {
         LATER(a_scale_factor_sets_the_step_between_the_marks),
         LATER(off_one_round_without_progress_is_enough_for_a_kill),
         LATER(with_16_retries_there_are_as_many_rounds_while_pages_seem_reclaimable),
+        LATER(after_a_kill_the_count_starts_again),
         LATER(what_could_never_satisfy_the_mark_is_not_retried),
         LATER(each_round_without_progress_discounts_a_share),
         LATER(anonymous_pages_count_as_reclaimable_only_as_far_as_there_are_slots),

@@ -297,7 +297,41 @@ static void a_zones_first_frames_bring_it_into_the_zonelists(void **state) {
     put_page(m, page);
     assert_true(zone->lowmem_reserve[ZONE_MOVABLE] > 0);
     assert_whole();
+    /* Were it only for its type it could go; but then the zone would be empty. */
+    lock_acquire(m->platform, &movable->lock);
+    set_pageblock_migratetype(movable, pfn_to_page(m, 5120), MIGRATE_MOVABLE);
+    move_freepages_block(movable, pfn_to_page(m, 5120), MIGRATE_MOVABLE);
+    lock_release(m->platform, &movable->lock);
     assert_int_equal(offline_pages(m, 5120, 512), MM_BUSY);
+}
+
+static void the_part_of_a_free_block_that_lies_outside_stays(void **state) {
+    long free = zone_page_state_exact(zone, NR_FREE_PAGES);
+
+    (void)state;
+    /* Free blocks are of 1024 frames: the range is the second half of one, then the first half of another. */
+    assert_true(page_test(pfn_to_page(m, 1024), PG_buddy) && buddy_order(pfn_to_page(m, 1024)) == 10);
+    assert_int_equal(offline_pages(m, 1536, 512), MM_OK);
+    assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free - 512);
+    assert_true(page_test(pfn_to_page(m, 1024), PG_buddy) && buddy_order(pfn_to_page(m, 1024)) == 9);
+    assert_int_equal(offline_pages(m, 2048, 512), MM_OK);
+    assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free - 1024);
+    assert_true(page_test(pfn_to_page(m, 2560), PG_buddy));
+    assert_whole();
+    assert_int_equal(online_pages(m, 1536, 512), MM_OK);
+    assert_int_equal(online_pages(m, 2048, 512), MM_OK);
+    assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free);
+}
+
+static void the_per_cpu_lists_follow_the_zones_size(void **state) {
+    struct tunables tune = m->tune;
+
+    (void)state;
+    tune.percpu_pagelist_fraction = 8;
+    assert_int_equal(machine_tune(m, &tune), MM_OK);
+    assert_int_equal(zone->pageset[0].pcp[PCP_HOT].high, 512);
+    assert_int_equal(online_pages(m, 4096, 512), MM_OK);
+    assert_int_equal(zone->pageset[0].pcp[PCP_HOT].high, 576);
 }
 
 static void offlining_moves_what_is_in_use_and_takes_the_frames(void **state) {
@@ -372,6 +406,8 @@ int main(void) {
         MIGRATE(compaction_makes_a_block_of_a_programs_scattered_memory),
         MIGRATE(frames_that_are_offline_at_boot_come_with_online_pages),
         MIGRATE(a_zones_first_frames_bring_it_into_the_zonelists),
+        MIGRATE(the_part_of_a_free_block_that_lies_outside_stays),
+        MIGRATE(the_per_cpu_lists_follow_the_zones_size),
         MIGRATE(offlining_moves_what_is_in_use_and_takes_the_frames),
         MIGRATE(a_range_with_a_page_that_cannot_move_stays_as_it_was),
         MIGRATE(blocks_that_are_not_movable_and_the_last_frames_stay),
