@@ -192,6 +192,14 @@ struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype) 
     return page;
 }
 
+unsigned buddy_take_block(struct zone *zone, struct page *page) {
+    unsigned order = buddy_order(page);
+
+    del_block(zone, page);
+    mod_zone_page_state(zone, NR_FREE_PAGES, -(1 << order));
+    return order;
+}
+
 unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, struct page_list *list) {
     struct machine *m = zone->machine;
     unsigned got = 0;

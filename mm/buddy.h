@@ -33,6 +33,12 @@ void free_one_page(struct zone *zone, struct page *page, unsigned order);
 /* The same for count single frames from the tail of list, under one hold of zone->lock. */
 void free_pages_bulk(struct zone *zone, unsigned count, struct page_list *list);
 
+/*
+ * Takes the free block that begins at page off the lists, whatever its type; its frames are the caller's, with count 0.
+ * Returns its order. zone->lock held.
+ */
+unsigned buddy_take_block(struct zone *zone, struct page *page);
+
 /* Free blocks of exactly that order, all migrate types. Read without a lock: a hint. */
 static inline unsigned long nr_free_blocks(const struct zone *zone, unsigned order) {
     return __atomic_load_n(&zone->free_area[order].nr_free, __ATOMIC_RELAXED);
@@ -40,6 +46,14 @@ static inline unsigned long nr_free_blocks(const struct zone *zone, unsigned ord
 
 /* Free blocks of exactly that order on the list of one type. zone->lock held. */
 unsigned long nr_free_blocks_of_type(struct zone *zone, unsigned order, enum migratetype type);
+
+/* Is there a free block of that order or a larger one? A hint. */
+static inline bool nr_free_at_least(const struct zone *zone, unsigned order) {
+    for (; order < MAX_ORDER; order++)
+        if (nr_free_blocks(zone, order))
+            return true;
+    return false;
+}
 
 enum migratetype get_pageblock_migratetype(const struct zone *zone, const struct page *page);
 /* zone->lock held. */

@@ -2,8 +2,10 @@
 #include "mm/check.h"
 
 #include "mm/buddy.h"
+#include "mm/filemap.h"
 #include "mm/lru.h"
 #include "mm/pcp.h"
+#include "mm/swap_state.h"
 #include "mm/swapfile.h"
 
 /* How many pages of a zone say of themselves to be in each state. */
@@ -128,13 +130,27 @@ static const char *check_global_counters(struct machine *m) {
     return NULL;
 }
 
+/* Pages with a file or a slot: both caches count in NR_FILE_PAGES. */
+static const char *check_caches(struct machine *m) {
+    unsigned long file_pages;
+    const char *wrong = filemap_check(m, &file_pages);
+    long counted = 0;
+
+    if (wrong)
+        return wrong;
+    for_each_populated_zone(m, zone) counted += zone_page_state_exact(zone, NR_FILE_PAGES);
+    if (counted != (long)(file_pages + swap_cache_pages(m)))
+        return "vmstat: NR_FILE_PAGES is not the number of pages in files and the swap cache";
+    return lock_is_held(&m->files_lock) ? "lock: the lock of the list of files is held" : NULL;
+}
+
 const char *mm_check(struct machine *m) {
     const struct task *task = mm_current(m);
     uint32_t flags = atomic_load_explicit(&task->flags, memory_order_relaxed);
     const char *wrong;
 
     for_each_populated_zone(m, zone) if ((wrong = check_zone(zone))) return wrong;
-    if ((wrong = check_global_counters(m)) || (wrong = swap_check(m)))
+    if ((wrong = check_global_counters(m)) || (wrong = swap_check(m)) || (wrong = check_caches(m)))
         return wrong;
     if (flags & PF_MEMALLOC && !(flags & PF_KSWAPD))
         return "task: PF_MEMALLOC has been left set";

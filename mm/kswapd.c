@@ -27,6 +27,7 @@ struct balance {
     struct pglist_data *node;
     struct scan_control sc;
     unsigned long total_scanned, freed; /* since loop_again */
+    unsigned long lru_pages;            /* of the zones up to the highest that lacks memory */
     unsigned order;
     int temp_priority[MAX_NR_ZONES];
 };
@@ -47,8 +48,7 @@ static int find_end_zone(const struct balance *b, int priority) {
 }
 
 static void shrink_node_zone(struct balance *b, struct zone *zone, int end_zone, int priority) {
-    struct reclaim_state *state = mm_current(zone->machine)->reclaim_state;
-    unsigned long lru, slab = 0;
+    unsigned long objects, pages;
 
     b->temp_priority[zone->type] = priority;
     b->sc.nr_scanned = 0;
@@ -56,15 +56,11 @@ static void shrink_node_zone(struct balance *b, struct zone *zone, int end_zone,
     /* A zone that has far more than enough is left alone, or the lower zones would be scanned faster than it. */
     if (!zone_watermark_ok(zone, b->order, 8 * zone->pages_high, (unsigned)end_zone, 0))
         b->freed += shrink_zone(priority, zone, &b->sc);
-    if (state) {
-        slab = state->reclaimed_slab;
-        state->reclaimed_slab = 0;
-    }
-    b->freed += slab;
+    pages = shake_caches(zone->machine, b->sc.nr_scanned, GFP_KERNEL, b->lru_pages, &objects);
+    b->freed += pages;
     b->total_scanned += b->sc.nr_scanned;
-    lru = zone_page_state(zone, NR_ACTIVE) + zone_page_state(zone, NR_INACTIVE);
-    if (!zone_is_all_unreclaimable(zone) && slab == 0 &&
-        atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) >= 6 * lru)
+    if (!zone_is_all_unreclaimable(zone) && objects == 0 && pages == 0 &&
+        atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) >= 6 * zone_lru_pages(zone))
         zone_set_flag(zone, ZONE_ALL_UNRECLAIMABLE);
     if (b->total_scanned > 2 * SWAP_CLUSTER_MAX && b->total_scanned > b->freed + b->freed / 2)
         b->sc.may_writepage = true;
@@ -74,6 +70,9 @@ static void shrink_node_zone(struct balance *b, struct zone *zone, int end_zone,
 static bool balance_pass(struct balance *b, int end_zone, int priority) {
     bool all_ok = true;
 
+    b->lru_pages = 0;
+    for (int type = 0; type <= end_zone; type++)
+        b->lru_pages += zone_lru_pages(&b->node->node_zones[type]);
     for (int type = 0; type <= end_zone; type++) {
         struct zone *zone = &b->node->node_zones[type];
 
@@ -121,7 +120,7 @@ unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order) {
             .sc =
                 {
                     .gfp_mask = GFP_KERNEL,
-                    .may_writepage = true,
+                    .may_writepage = !m->tune.laptop_mode,
                     .may_swap = true,
                     .swap_cluster_max = SWAP_CLUSTER_MAX,
                     .swappiness = m->tune.swappiness,

@@ -16,12 +16,16 @@
 #include "mm/platform.h"
 
 enum lock_rank {
-    RANK_MMAP = 1,   /* mm->mmap_lock */
+    RANK_SHRINKER,   /* machine->shrinkers_lock */
+    RANK_MMAP,       /* mm->mmap_lock */
     RANK_RMAP,       /* mm->rmap_lock: page tables stay where they are */
     RANK_PTL,        /* one page table */
     RANK_MM,         /* mm->lock: fault streams, storage of blocks */
     RANK_SWAP,       /* machine->swap_lock */
     RANK_SWAP_CACHE, /* swap cache tree */
+    RANK_FILES,      /* machine->files_lock: the lists of files and devices */
+    RANK_FILE,       /* the pages of one file */
+    RANK_MEMPOOL,    /* a pool of elements */
     RANK_PAGEVEC,    /* one CPU's pagevecs */
     RANK_LRU,        /* zone->lru_lock */
     RANK_PCP,        /* one CPU's page lists of one zone */

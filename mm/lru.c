@@ -3,6 +3,7 @@
 
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
+#include "mm/workingset.h"
 
 static struct page_list *lru_list(struct zone *zone, bool active) {
     return active ? &zone->active_list : &zone->inactive_list;
@@ -169,8 +170,10 @@ void activate_page(struct machine *m, struct page *page) {
         moved = true;
     }
     hold_drop(&hold);
-    if (moved)
+    if (moved) {
+        workingset_activation(m, page);
         count_vm_event(m, PGACTIVATE);
+    }
 }
 
 void mark_page_accessed(struct machine *m, struct page *page) {
@@ -217,6 +220,57 @@ unsigned long isolate_lru_pages(struct zone *zone, bool active, unsigned long nr
     }
     if (taken)
         mod_zone_page_state(zone, lru_counter(active), -(int)taken);
+    *ret_scanned = scanned;
+    return taken;
+}
+
+/* The LRU pages of the block around one that has been taken. Returns how many it took. */
+static unsigned long isolate_around(struct zone *zone, const struct page *page, unsigned order, enum isolate_mode mode,
+                                    struct page_list *list) {
+    struct machine *m = zone->machine;
+    uint32_t start = page_to_pfn(m, page) & ~((1u << order) - 1);
+    unsigned long taken = 0;
+
+    for (uint32_t pfn = start; pfn < start + (1u << order); pfn++) {
+        struct page *other;
+        bool active;
+
+        /* A hole: no block can come of it. */
+        if (!pfn_valid(m, pfn))
+            break;
+        other = pfn_to_page(m, pfn);
+        if (other == page || page_zone(m, other) != zone || !page_test(other, PG_lru))
+            continue;
+        active = page_test(other, PG_active);
+        if ((mode != ISOLATE_BOTH && active != (mode == ISOLATE_ACTIVE)) || !get_page_unless_zero(other))
+            continue;
+        page_clear(other, PG_lru);
+        list_del(m, lru_list(zone, active), other);
+        mod_zone_page_state(zone, lru_counter(active), -1);
+        list_add_tail(m, list, other);
+        taken++;
+    }
+    return taken;
+}
+
+unsigned long isolate_lru_blocks(struct zone *zone, bool active, unsigned long nr, unsigned order,
+                                 enum isolate_mode mode, struct page_list *list, unsigned long *ret_scanned) {
+    unsigned long taken = 0, scanned = 0;
+
+    if (order == 0)
+        return isolate_lru_pages(zone, active, nr, list, ret_scanned);
+    while (scanned < nr) {
+        unsigned long looked, around;
+
+        if (isolate_lru_pages(zone, active, 1, list, &looked) != 0) {
+            around = isolate_around(zone, list_page(zone->machine, list->tail), order, mode, list);
+            taken += 1 + around;
+            looked += around;
+        }
+        if (looked == 0)
+            break;
+        scanned += looked;
+    }
     *ret_scanned = scanned;
     return taken;
 }

@@ -32,6 +32,14 @@ bool isolate_lru_page(struct machine *m, struct page *page);
  */
 unsigned long isolate_lru_pages(struct zone *zone, bool active, unsigned long nr, struct page_list *list,
                                 unsigned long *ret_scanned);
+/* Which pages lumpy reclaim takes. */
+enum isolate_mode { ISOLATE_INACTIVE, ISOLATE_ACTIVE, ISOLATE_BOTH };
+/*
+ * The same, and with each page those of its aligned block of 2^order frames that are on an LRU list of the zone and of
+ * the right state: they count as scanned too, and nr can be exceeded by a block. (section 10.2, lumpy reclaim)
+ */
+unsigned long isolate_lru_blocks(struct zone *zone, bool active, unsigned long nr, unsigned order,
+                                 enum isolate_mode mode, struct page_list *list, unsigned long *ret_scanned);
 /*
  * Puts isolated pages of any zones back, each at the head of the list that its PG_active names, in list order (the last
  * ends up at the head), and drops the isolation's reference. list is empty afterwards.

@@ -40,23 +40,32 @@ static bool map_is_valid(const struct memory_map *map) {
     return end <= PFN_NONE - (1u << MAX_ORDER);
 }
 
-/* First and last + 1 frame of the zone, holes included; returns how many frames it has. */
-static unsigned long zone_span(const struct memory_map *map, unsigned node, unsigned type, uint32_t *ret_start,
-                               uint32_t *ret_end) {
-    unsigned long present = 0;
+static bool range_is_offline(const struct memory_map *map, unsigned i) {
+    return map->range_offline && map->range_offline[i];
+}
 
+/*
+ * First and last + 1 frame of the zone, holes and ranges that are offline included, which only *ret_present leaves out.
+ * Returns how many frames the zone may ever have.
+ */
+static unsigned long zone_span(const struct memory_map *map, unsigned node, unsigned type, uint32_t *ret_start,
+                               uint32_t *ret_end, unsigned long *ret_present) {
+    unsigned long frames = 0;
+
+    *ret_present = 0;
     *ret_start = *ret_end = 0;
     for (unsigned i = 0; i < map->nr_ranges; i++) {
         const struct memory_range *range = &map->ranges[i];
 
         if (range->node != node || range->zone_type != type)
             continue;
-        if (present == 0)
+        if (frames == 0)
             *ret_start = range->start_pfn;
         *ret_end = range->start_pfn + range->nr_pages;
-        present += range->nr_pages;
+        frames += range->nr_pages;
+        *ret_present += range_is_offline(map, i) ? 0 : range->nr_pages;
     }
-    return present;
+    return frames;
 }
 
 static void zone_init(struct machine *m, struct pglist_data *node, unsigned type) {
@@ -66,7 +75,7 @@ static void zone_init(struct machine *m, struct pglist_data *node, unsigned type
     zone->machine = m;
     zone->node = node;
     zone->type = (enum zone_type)type;
-    zone->present_pages = zone_span(&m->map, (unsigned)node->node_id, type, &start, &end);
+    zone_span(&m->map, (unsigned)node->node_id, type, &start, &end, &zone->present_pages);
     zone->zone_start_pfn = start;
     zone->spanned_pages = end - start;
     atomic_store_explicit(&zone->prev_priority, DEF_PRIORITY, memory_order_relaxed);
@@ -74,13 +83,15 @@ static void zone_init(struct machine *m, struct pglist_data *node, unsigned type
     lock_init(&zone->lru_lock, RANK_LRU);
     page_list_init(&zone->active_list);
     page_list_init(&zone->inactive_list);
-    if (!populated_zone(zone))
+    if (start == end)
         return;
 
-    m->zone_types |= 1u << type;
-    node->nr_zones = (int)type + 1;
-    if (node->node_present_pages == 0 || start < node->node_start_pfn) {
-        node->node_spanned_pages += node->node_present_pages ? node->node_start_pfn - start : 0;
+    if (populated_zone(zone)) {
+        m->zone_types |= 1u << type;
+        node->nr_zones = (int)type + 1;
+    }
+    if (node->node_spanned_pages == 0 || start < node->node_start_pfn) {
+        node->node_spanned_pages += node->node_spanned_pages ? node->node_start_pfn - start : 0;
         node->node_start_pfn = start;
     }
     if (end - node->node_start_pfn > node->node_spanned_pages)
@@ -101,6 +112,7 @@ static struct memory_map copy_map(const struct memory_map *map, struct boot_memo
     copy.ranges = boot_copy(boot, map->ranges, map->nr_ranges * sizeof(map->ranges[0]));
     copy.cpu_node = boot_copy(boot, map->cpu_node, map->nr_cpus);
     copy.node_distance = boot_copy(boot, map->node_distance, (size_t)map->nr_nodes * map->nr_nodes);
+    copy.range_offline = boot_copy(boot, map->range_offline, map->nr_ranges * sizeof(map->range_offline[0]));
     return copy;
 }
 
@@ -125,10 +137,11 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
         }
         for (unsigned type = 0; type < MAX_NR_ZONES; type++) {
             uint32_t start, end;
+            unsigned long present;
 
             if (node)
                 zone_init(m, node, type);
-            if (zone_span(map, n, type, &start, &end) == 0)
+            if (zone_span(map, n, type, &start, &end, &present) == 0)
                 continue;
             struct per_cpu_pageset *pageset = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu_pageset));
             uint8_t *types = boot_take(boot, (end >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER) + 1);
@@ -164,6 +177,10 @@ static void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, 
     }
 }
 
+static uint32_t range_flags(const struct memory_range *range) {
+    return (uint32_t)range->zone_type << PG_ZONE_SHIFT | (uint32_t)range->node << PG_NODE_SHIFT;
+}
+
 static void init_mem_map(struct machine *m) {
     uint32_t pfn = m->start_pfn;
 
@@ -172,16 +189,32 @@ static void init_mem_map(struct machine *m) {
 
         init_pages(m, pfn, range->start_pfn, HOLE_FLAGS);
         pfn = range->start_pfn + range->nr_pages;
-        init_pages(m, range->start_pfn, pfn,
-                   (uint32_t)range->zone_type << PG_ZONE_SHIFT | (uint32_t)range->node << PG_NODE_SHIFT);
+        init_pages(m, range->start_pfn, pfn, range_is_offline(&m->map, i) ? HOLE_FLAGS : range_flags(range));
     }
+}
+
+void mem_map_online(struct machine *m, uint32_t start_pfn, uint32_t nr_pages, const struct memory_range *range) {
+    init_pages(m, start_pfn, start_pfn + nr_pages, range_flags(range));
+}
+
+void mem_map_offline(struct machine *m, uint32_t start_pfn, uint32_t nr_pages) {
+    init_pages(m, start_pfn, start_pfn + nr_pages, HOLE_FLAGS);
+}
+
+void machine_zone_populated(struct machine *m, struct zone *zone) {
+    pcp_init(zone);
+    vmstat_init(zone);
+    m->zone_types |= 1u << zone->type;
+    if (zone->node->nr_zones <= (int)zone->type)
+        zone->node->nr_zones = (int)zone->type + 1;
 }
 
 static void free_all_memory(struct machine *m) {
     for (unsigned i = 0; i < m->map.nr_ranges; i++) {
         const struct memory_range *range = &m->map.ranges[i];
 
-        buddy_add_range(&m->nodes[range->node]->node_zones[range->zone_type], range->start_pfn, range->nr_pages);
+        if (!range_is_offline(&m->map, i))
+            buddy_add_range(&m->nodes[range->node]->node_zones[range->zone_type], range->start_pfn, range->nr_pages);
     }
 }
 
@@ -207,12 +240,17 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
     lock_init(&m->swap_token.lock, RANK_OOM);
     lock_init(&m->reaper.lock, RANK_OOM);
     lock_init(&m->psi.lock, RANK_OOM);
+    lock_init(&m->files_lock, RANK_FILES);
+    rwlock_init(&m->shrinkers_lock, RANK_SHRINKER);
     m->swap_list_head = m->swap_list_next = -1;
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
         lock_init(&m->per_cpu[cpu].pagevec_lock, RANK_PAGEVEC);
     init_mem_map(m);
+    for (unsigned n = 0; n < m->nr_nodes; n++)
+        for (unsigned type = 0; type < MAX_NR_ZONES; type++)
+            if (m->nodes[n]->node_zones[type].spanned_pages)
+                buddy_init(&m->nodes[n]->node_zones[type]);
     for_each_populated_zone(m, zone) {
-        buddy_init(zone);
         pcp_init(zone);
         vmstat_init(zone);
     }

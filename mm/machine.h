@@ -33,10 +33,12 @@ struct memory_map {
     unsigned nr_nodes;
     const uint8_t *cpu_node;      /* [nr_cpus]; NULL: all on node 0 */
     const uint8_t *node_distance; /* [nr_nodes * nr_nodes]; NULL: 10 at home, 20 elsewhere */
+    const bool *range_offline;    /* [nr_ranges]; true: not there at boot, online_pages() may add it. NULL: all there */
     void *arena;                  /* page_address() of pfn 0 (a frame's bytes for the core's own use) */
 };
 
-enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST }; /* specification, section 0 */
+enum reclaim_scope { RECLAIM_NODE, RECLAIM_ZONELIST };                  /* specification, section 0 */
+enum zonelist_order { ZONELIST_DEFAULT, ZONELIST_NODE, ZONELIST_ZONE }; /* section 2.5 */
 
 /*
  * Section 17; each with its range in mm/sysctl.c. Set them through machine_tune() or sysctl_set(), except before the
@@ -52,13 +54,25 @@ struct tunables {
     unsigned oom_kill_allocating_task;
     unsigned stat_interval; /* seconds between foldings of the counters: the host's timer calls vmstat_update() */
     unsigned swap_token;    /* 1: the pages of one address space at a time are spared (mm/swap_token.h) */
+    unsigned zone_reclaim_mode;      /* enum zone_reclaim_bits (mm/zone_reclaim.h) */
+    unsigned min_unmapped_ratio;     /* percent of a zone; 0..100 */
+    unsigned min_slab_ratio;         /* percent of a zone; 0..100 */
+    unsigned vfs_cache_pressure;     /* percent, for the host's shrinkers (shrinker_pressure()) */
+    unsigned dirty_ratio;            /* percent, 0..100, less than 5 is taken as 5 */
+    unsigned dirty_background_ratio; /* percent, 0..100 */
+    unsigned laptop_mode;            /* 1: reclaim writes only when it must, and then everything */
+    enum zonelist_order zonelist_order;
     enum reclaim_scope reclaim_scope;
     unsigned source_progress; /* 1: try_to_free_pages as in the 2.6.24 source: 0 unless >= 32 or still scannable */
     /* Beyond 2.6.24, each off (0) by default: */
-    unsigned inactive_percent;   /* deactivate only while the inactive list is under this share of both lists */
-    unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
-    unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
-    unsigned read_around_max;    /* pages read along with one from a device, 2..64, a power of two; 0: none */
+    unsigned watermark_scale_factor; /* ten-thousandths of a zone between the marks, 1..3000 */
+    unsigned workingset;             /* 1: a file page that comes back soon enough is active at once */
+    unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
+    unsigned compaction;             /* 1: pages are moved to make room for large blocks */
+    unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
+    unsigned park_neighbours;        /* 1: a cold page takes the cold pages of its 2 MiB block along */
+    unsigned fault_around_max;       /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
+    unsigned read_around_max;        /* pages read along with one from a device, 2..64, a power of two; 0: none */
     unsigned oom_score_adj;      /* 1: badness counts pages and oom_score_adj only */
     unsigned oom_reaper;         /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
     unsigned psi;                /* 1: time lost to want of memory is measured (mm/psi.h) */
@@ -79,6 +93,7 @@ struct per_cpu {
     _Atomic unsigned long vm_events[NR_VM_EVENT_ITEMS]; /* (A) */
     struct lock pagevec_lock;                           /* guards the pagevecs */
     struct pagevec lru_add, lru_add_active, lru_rotate;
+    _Atomic unsigned dirtied; /* (A) pages since the last balance_dirty_pages() */
 } __attribute__((aligned(64)));
 
 /* A victim of the OOM killer, whose memory is to be taken from due_ns on; 0: none. */
@@ -99,6 +114,9 @@ struct psi {
     uint32_t avg[PSI_STATES][PSI_AVERAGES]; /* percent, 11 bits behind the point */
 };
 
+struct address_space;
+struct backing_dev_info;
+struct shrinker;
 struct swap_info;
 struct swap_cache;
 
@@ -143,6 +161,16 @@ struct machine {
         struct lock lock;
         struct oom_victim victims[MAX_MMS]; /* by mapping id - 1; under lock */
     } reaper;                               /* mm/oom_reaper.c */
+    struct rwlock shrinkers_lock; /* read while one is being called */
+    struct shrinker *shrinkers;   /* under shrinkers_lock */
+
+    struct lock files_lock;            /* the two lists */
+    struct address_space *files;       /* under files_lock */
+    struct backing_dev_info *devices;  /* under files_lock */
+    _Atomic unsigned long completions; /* (A) pages written to all devices lately (mm/page_writeback.c) */
+
+    _Atomic unsigned long workingset_refaults, workingset_activates, nr_shadows; /* (A) mm/workingset.c */
+    _Atomic unsigned long pages_migrated, compactions, compactions_failed;       /* (A) mm/migrate.c, compaction.c */
 
     struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */
     _Atomic uint32_t rmap_walkers; /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */
@@ -171,6 +199,12 @@ static inline struct page *virt_to_page(const struct machine *m, const void *add
 /* False for holes and beyond the ends. */
 bool pfn_valid(const struct machine *m, uint32_t pfn);
 struct zone *page_zone(const struct machine *m, const struct page *page);
+
+/* Descriptors of frames that come and go (mm/memory_hotplug.h). The zone's lock is held. */
+void mem_map_online(struct machine *m, uint32_t start_pfn, uint32_t nr_pages, const struct memory_range *range);
+void mem_map_offline(struct machine *m, uint32_t start_pfn, uint32_t nr_pages);
+/* A zone that had no frame is about to have some: sets up its lists, and notes that its type exists. */
+void machine_zone_populated(struct machine *m, struct zone *zone);
 
 /* Zones with memory, by node, then by type. */
 struct zone *first_populated_zone(const struct machine *m);

@@ -8,6 +8,8 @@
 #include "mm/pcp.h"
 #include "mm/slowpath.h"
 #include "mm/watermark.h"
+#include "mm/zone_reclaim.h"
+#include "mm/zonelist_cache.h"
 
 /* A page that is freed must be in none of these states; one that is handed out may not be dirty either. */
 #define ON_A_LIST (1u << PG_lru | 1u << PG_buddy | 1u << PG_pcp)
@@ -142,32 +144,80 @@ static struct page *take_block(struct zone *zone, gfp_t gfp, unsigned migratetyp
     return page;
 }
 
+unsigned take_free_block(struct zone *zone, struct page *page, unsigned max_order) {
+    struct machine *m = zone->machine;
+    unsigned nr = 0;
+
+    lock_acquire(m->platform, &zone->lock);
+    if (page_test(page, PG_buddy) && buddy_order(page) <= max_order)
+        nr = 1u << buddy_take_block(zone, page);
+    lock_release(m->platform, &zone->lock);
+    for (unsigned i = 0; i < nr; i++)
+        prep_new_page(m, page + i, 0, GFP_HIGHUSER_MOVABLE);
+    if (nr)
+        count_vm_events(m, PGALLOC + zone->type, nr);
+    return nr;
+}
+
 static inline unsigned long watermark(const struct zone *zone, unsigned alloc_flags) {
     if (alloc_flags & ALLOC_WMARK_MIN)
         return zone->pages_min;
     return alloc_flags & ALLOC_WMARK_LOW ? zone->pages_low : zone->pages_high;
 }
 
+struct alloc_request {
+    const struct zonelist *zonelist;
+    struct page **ret_pages;
+    gfp_t gfp;
+    unsigned order, nr, alloc_flags, migratetype;
+};
+
+/* What the zone gives of 1 block or up to nr single frames, if it may. */
+static inline unsigned take_from_zone(struct zone *zone, const struct alloc_request *r) {
+    struct machine *m = zone->machine;
+    unsigned got;
+
+    if (r->alloc_flags & ALLOC_CPUSET && m->nr_nodes > 1 && !cpuset_zone_allowed_softwall(zone, r->gfp))
+        return 0;
+    if (!(r->alloc_flags & ALLOC_NO_WATERMARKS) &&
+        !zone_watermark_ok(zone, r->order, watermark(zone, r->alloc_flags), r->zonelist->zones[0]->type,
+                           r->alloc_flags) &&
+        !(m->tune.zone_reclaim_mode && zone_reclaim(zone, r->gfp, r->order)))
+        return 0;
+    if (r->order == 0)
+        got = take_pages(zone, r->gfp, r->migratetype, r->nr, r->ret_pages);
+    else
+        got = (r->ret_pages[0] = take_block(zone, r->gfp, r->migratetype, r->order)) != NULL;
+    for (unsigned n = 0; m->nr_nodes > 1 && n < got; n++)
+        zone_statistics(m, r->zonelist, zone);
+    return got;
+}
+
+/* From the list's second zone on, or from the first if that has not been tried. */
+static __attribute__((noinline)) unsigned scan_further(struct machine *m, const struct alloc_request *r,
+                                                       bool tried_first) {
+    struct zonelist_scan scan = {.zonelist = r->zonelist, .next = tried_first};
+    struct zone *zone;
+    unsigned got = 0;
+
+    if (tried_first)
+        zonelist_mark_full(m, &scan);
+    while (!got && (zone = zonelist_next(m, &scan, r->gfp))) {
+        got = take_from_zone(zone, r);
+        if (!got)
+            zonelist_mark_full(m, &scan);
+    }
+    return got;
+}
+
 /* Section 7: 1 block, or up to nr single frames, all from the first zone that may give and can. */
 static inline unsigned scan_zonelist(struct machine *m, gfp_t gfp, unsigned order, const struct zonelist *zonelist,
                                      unsigned alloc_flags, unsigned nr, struct page **ret_pages) {
-    unsigned migratetype = gfp_migratetype(m, gfp), got = 0;
-    struct zone *zone;
+    const struct alloc_request r = {zonelist, ret_pages, gfp, order, nr, alloc_flags, gfp_migratetype(m, gfp)};
+    bool try_first = zonelist->zones[0] && !zonelist->is_policy;
+    unsigned got = try_first ? take_from_zone(zonelist->zones[0], &r) : 0;
 
-    for (unsigned i = 0; !got && (zone = zonelist->zones[i]); i++) {
-        if (alloc_flags & ALLOC_CPUSET && m->nr_nodes > 1 && !cpuset_zone_allowed_softwall(zone, gfp))
-            continue;
-        if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
-            !zone_watermark_ok(zone, order, watermark(zone, alloc_flags), zonelist->zones[0]->type, alloc_flags))
-            continue;
-        if (order == 0)
-            got = take_pages(zone, gfp, migratetype, nr, ret_pages);
-        else if ((ret_pages[0] = take_block(zone, gfp, migratetype, order)))
-            got = 1;
-        for (unsigned n = 0; m->nr_nodes > 1 && n < got; n++)
-            zone_statistics(m, zonelist, zone);
-    }
-    return got;
+    return got ? got : scan_further(m, &r, try_first);
 }
 
 struct page *get_page_from_freelist(struct machine *m, gfp_t gfp, unsigned order, const struct zonelist *zonelist,

@@ -26,6 +26,11 @@ struct page *get_page_from_freelist(struct machine *m, gfp_t gfp, unsigned order
  * if it did, the others go down to the minimum mark, else to the low one. Returns how many.
  */
 unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page **ret_pages);
+/*
+ * If a free block of at most max_order begins at page, takes it and makes single movable frames of it, each as
+ * alloc_pages() would give it. Returns how many, else 0. (mm/compaction.h)
+ */
+unsigned take_free_block(struct zone *zone, struct page *page, unsigned max_order);
 /* The zonelist that alloc_pages() uses for this CPU and mask. */
 const struct zonelist *gfp_zonelist(const struct machine *m, gfp_t gfp);
 

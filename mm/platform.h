@@ -20,6 +20,7 @@
 #define PAGE_SIZE ((size_t)1 << PAGE_SHIFT)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
+struct backing_dev_info;
 struct machine;
 struct mm;
 struct page;
@@ -76,7 +77,9 @@ struct reclaim_state {
 struct task {
     _Atomic uint32_t flags;              /* (A) enum task_flags */
     struct reclaim_state *reclaim_state; /* current task only */
-    struct mm *mm;                       /* address space; NULL for a kernel thread */
+    /* Current task only: the device that it writes to, whose congestion does not stop it (mm/backing_dev.h). */
+    struct backing_dev_info *backing_dev_info;
+    struct mm *mm; /* address space; NULL for a kernel thread */
     struct task *parent;
     uint64_t id;             /* the host's name for it */
     int oomkilladj;          /* -16..15, or OOM_DISABLE */
@@ -108,6 +111,9 @@ struct platform {
     void (*congestion_wait)(void *host, uint64_t timeout_ns);
     /* Offers the CPU to others. */
     void (*yield)(void *host);
+    /* May be NULL: the core then looks each tick. Blocks while *word == seen, for timeout_ns at most; may return early.
+     */
+    void (*wait_timeout)(void *host, _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 
     /* -- who and where. --------------------------------------------------------------------------------------- */
     struct task *(*current)(void *host);
@@ -190,11 +196,24 @@ struct platform {
     void (*swap_slot_free)(void *host, swp_entry_t entry);
     /* Has this area room for another page right now? (A pool that is full, a disk that is.) Under swap_lock. */
     bool (*swap_has_room)(void *host, unsigned type);
+    /* May be NULL: never. Is the area's device so busy writing that only those whose task it is should give it more? */
+    bool (*swap_write_congested)(void *host, unsigned type);
     /* May be NULL. What the area is called in the text of swaps: a path. Never NULL; good for the call's duration. */
     const char *(*swap_area_name)(void *host, unsigned type);
 
     /* -- events. ----------------------------------------------------------------------------------------------- */
     void (*wake_kswapd)(void *host, int node);
+    /*
+     * May be NULL where there are no file pages. Dirty file pages should be written soon, at least that many, 0: all of
+     * them: wakes the host's flusher, which calls background_writeout() (mm/page_writeback.h). May be called with
+     * mmap_lock held.
+     */
+    void (*wake_flusher)(void *host, unsigned long nr_pages);
+    /*
+     * May be NULL: bytes follow the address. A page mapped at addr moves from one frame to another (mm/migrate.h): a
+     * host whose bytes lie in the frame copies them and changes its own mapping. Called with the page-table lock held.
+     */
+    void (*move_frame)(void *host, struct mm *mm, uintptr_t addr, struct page *from, struct page *to);
     /*
      * A frame in which the core may have left bytes at page_address() is handed out for mapped use (__GFP_MOVABLE):
      * those bytes may go. May be NULL. Any lock of the caller's may be held.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/rmap.h"
 
+#include "mm/filemap.h"
 #include "mm/page_table.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -10,7 +11,7 @@ struct mm *rmap_get_mm(struct machine *m, uint64_t owner) {
 
     /* seq_cst pairs with mm_destroy: either it sees us, or we see that the address space is gone. */
     atomic_fetch_add_explicit(&m->rmap_walkers, 1, memory_order_seq_cst);
-    return id ? __atomic_load_n(&m->mms[id - 1], __ATOMIC_SEQ_CST) : NULL;
+    return id && !(owner & PAGE_OWNER_FILE) ? __atomic_load_n(&m->mms[id - 1], __ATOMIC_SEQ_CST) : NULL;
 }
 
 void rmap_put_mm(struct machine *m) {
@@ -20,7 +21,7 @@ void rmap_put_mm(struct machine *m) {
 bool rmap_walk_begin(struct machine *m, struct page *page, struct rmap_walk *ret_walk) {
     uint64_t owner;
 
-    while ((owner = page_owner(page)) != 0) {
+    while ((owner = page_owner(page)) != 0 && !(owner & PAGE_OWNER_FILE)) {
         uintptr_t addr = owner_address(owner);
         struct mm *mm = rmap_get_mm(m, owner);
         struct block *block = NULL;
@@ -64,8 +65,12 @@ static bool walk_maps(const struct rmap_walk *walk, const struct machine *m, con
 
 unsigned page_referenced(struct machine *m, struct page *page) {
     unsigned referenced = page_test_and_clear(page, PG_referenced);
+    struct address_space *mapping = page_mapping(page);
     struct rmap_walk walk;
 
+    if (mapping)
+        return page_mapped(page) && mapping->ops->referenced ? referenced + mapping->ops->referenced(mapping, page)
+                                                             : referenced;
     if (page_mapped(page) && swap_token_protects(m, page_owner(page)))
         referenced++;
     /* On the active list a page that is not parked may have been so since it came: that says nothing. */
@@ -77,12 +82,27 @@ unsigned page_referenced(struct machine *m, struct page *page) {
     return referenced;
 }
 
+unsigned page_referenced_unlocked(struct machine *m, struct page *page) {
+    unsigned referenced;
+
+    if (!page_mapping(page))
+        return page_referenced(m, page);
+    if (!trylock_page(page))
+        return 1u + page_test_and_clear(page, PG_referenced);
+    referenced = page_referenced(m, page);
+    unlock_page(m, page);
+    return referenced;
+}
+
 enum unmap_result try_to_unmap(struct machine *m, struct page *page) {
+    struct address_space *mapping = page_mapping(page);
     swp_entry_t entry = {page->private};
     enum unmap_result result = SWAP_FAIL;
     struct rmap_walk walk;
     pte_t pte;
 
+    if (mapping)
+        return mapping->ops->unmap ? mapping->ops->unmap(mapping, page) : SWAP_FAIL;
     if (!rmap_walk_begin(m, page, &walk))
         return SWAP_SUCCESS; /* zapped meanwhile */
     pte = walk_pte(&walk);

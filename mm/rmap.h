@@ -11,11 +11,18 @@
 
 #include "mm/memory.h"
 
+struct address_space;
+
 static inline uint64_t page_owner_of(const struct mm *mm, uintptr_t addr) {
     return (uint64_t)mm->id << 40 | addr >> PAGE_SHIFT;
 }
 static inline uint64_t page_owner(const struct page *page) {
     return atomic_load_explicit(&page->owner, memory_order_acquire);
+}
+/* The owner of a file page has this bit, which no address space's has, and the rest is its file (mm/filemap.h). */
+#define PAGE_OWNER_FILE (UINT64_C(1) << 63)
+static inline uint64_t page_file_owner(const struct address_space *mapping) {
+    return PAGE_OWNER_FILE | (uint64_t)(uintptr_t)mapping >> 1;
 }
 static inline uintptr_t owner_address(uint64_t owner) {
     return (uintptr_t)(owner & ((UINT64_C(1) << 40) - 1)) << PAGE_SHIFT;
@@ -46,9 +53,12 @@ void rmap_walk_end(struct rmap_walk *walk);
 /*
  * How often the page was referenced since the last look: PG_referenced, which is cleared, and for an inactive mapped
  * page an entry that is not parked, since it was parked when the page became inactive; one more if its address space
- * has the swap token (mm/swap_token.h).
+ * has the swap token (mm/swap_token.h). Of a file page, PG_referenced
+ * and what its file says. One that is not locked must not be a file page, or see page_referenced_unlocked().
  */
 unsigned page_referenced(struct machine *m, struct page *page);
+/* The same for a page that is not locked; a file page whose lock cannot be had counts as referenced. */
+unsigned page_referenced_unlocked(struct machine *m, struct page *page);
 
 enum unmap_result { SWAP_SUCCESS, SWAP_AGAIN, SWAP_FAIL };
 /*

@@ -3,6 +3,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
+#include "mm/page_writeback.h"
 #include "mm/read_around.h"
 #include "mm/rmap.h"
 #include "mm/shrink.h"
@@ -10,6 +11,14 @@
 #include "mm/swapfile.h"
 
 enum verdict { PAGE_KEEP, PAGE_ACTIVATE, PAGE_FREE };
+
+/* A device that is congested gets more only from those whose task it is. */
+static bool may_write_to(const struct machine *m, bool congested, const struct backing_dev_info *bdi) {
+    const struct task *task = mm_current(m);
+
+    return !congested || atomic_load_explicit(&task->flags, memory_order_relaxed) & PF_SWAPWRITE ||
+           (bdi && task->backing_dev_info == bdi);
+}
 
 static bool may_enter_fs(const struct page *page, const struct scan_control *sc) {
     return (sc->gfp_mask & __GFP_FS) || (page_test(page, PG_swapcache) && (sc->gfp_mask & __GFP_IO));
@@ -19,6 +28,10 @@ static bool may_enter_fs(const struct page *page, const struct scan_control *sc)
 static enum verdict pageout(struct machine *m, struct page *page) {
     /* The cache's reference and ours. A third is a fault that waits for the page lock. */
     if (page_count(page) != 2)
+        return PAGE_KEEP;
+    if (m->platform->swap_write_congested &&
+        !may_write_to(m, m->platform->swap_write_congested(m->platform->host, swp_type((swp_entry_t){page->private})),
+                      NULL))
         return PAGE_KEEP;
     /* Zapped, or its slot is wanted by the cache only: no need to write. */
     if (page_owner(page) == 0 || swap_count(m, (swp_entry_t){page->private}) == 1) {
@@ -52,7 +65,41 @@ static enum verdict pageout(struct machine *m, struct page *page) {
     }
 }
 
-/* The page is unmapped and in the swap cache: write it if need be, and take it out. */
+/* The same for a file page. A page with private data has a reference for that. */
+static enum verdict pageout_file(struct machine *m, struct page *page) {
+    struct address_space *mapping = page_mapping(page);
+    enum mm_status status;
+
+    if (page_count(page) - page_test(page, PG_private) != 2)
+        return PAGE_KEEP;
+    if (!mapping->ops->writepage)
+        return PAGE_ACTIVATE;
+    if (!may_write_to(m, bdi_write_congested(mapping->bdi), mapping->bdi))
+        return PAGE_KEEP;
+    if (!clear_page_dirty_for_io(m, page))
+        return PAGE_FREE;
+    page_set(page, PG_reclaim);
+    inc_zone_page_state(page_zone(m, page), NR_VMSCAN_WRITE);
+    status = write_page(m, page);
+    if (status == MM_REJECTED)
+        return PAGE_ACTIVATE;
+    /* Written at once or not at all, it is not waited for any more. */
+    if (status != MM_SUBMITTED)
+        page_clear(page, PG_reclaim);
+    return page_test(page, PG_writeback) || page_test(page, PG_dirty) ? PAGE_KEEP : PAGE_FREE;
+}
+
+/* Steps 9 and 10 for a clean page of a file. */
+static enum verdict reclaim_file(struct page *page, const struct scan_control *sc) {
+    struct address_space *mapping = page_mapping(page);
+
+    if (page_test(page, PG_private) &&
+        (!mapping->ops->releasepage || !mapping->ops->releasepage(mapping, page, sc->gfp_mask)))
+        return PAGE_ACTIVATE;
+    return remove_mapping(page) ? PAGE_FREE : PAGE_KEEP;
+}
+
+/* The page is unmapped and in the swap cache or a file: write it if need be, and take it out. */
 static enum verdict reclaim_unmapped(struct machine *m, struct page *page, bool referenced,
                                      const struct scan_control *sc) {
     if (page_test(page, PG_dirty)) {
@@ -60,11 +107,21 @@ static enum verdict reclaim_unmapped(struct machine *m, struct page *page, bool 
 
         if ((sc->order <= PAGE_ALLOC_COSTLY_ORDER && referenced) || !may_enter_fs(page, sc) || !sc->may_writepage)
             return PAGE_KEEP;
-        verdict = pageout(m, page);
+        verdict = page_mapping(page) ? pageout_file(m, page) : pageout(m, page);
         if (verdict != PAGE_FREE)
             return verdict;
     }
+    if (page_mapping(page))
+        return reclaim_file(page, sc);
     return remove_from_swap_cache(m, page) ? PAGE_FREE : PAGE_KEEP;
+}
+
+/* Does somebody use the page as memory, so that its being referenced says that it will be used again? */
+static bool page_in_use(const struct page *page) {
+    const struct address_space *mapping = page_mapping(page);
+
+    return page_mapped(page) || page_test(page, PG_swapcache) ||
+           (mapping && atomic_load_explicit(&mapping->nr_mmaps, memory_order_relaxed) != 0);
 }
 
 /* Decides about a locked page and does it. */
@@ -84,10 +141,10 @@ static enum verdict shrink_page(struct machine *m, struct page *page, struct sca
     }
 
     referenced = page_referenced(m, page) != 0;
-    if (!costly && referenced && (page_mapped(page) || page_test(page, PG_swapcache)))
+    if (!costly && referenced && page_in_use(page))
         return PAGE_ACTIVATE;
-    if (!page_test(page, PG_swapcache)) {
-        /* All pages here are anonymous: one that is neither mapped nor in the swap cache has only us left. */
+    if (!page_test(page, PG_swapcache) && !page_mapping(page)) {
+        /* Anonymous: one that is neither mapped nor in the swap cache has only us left. */
         if (!page_mapped(page))
             return page_count(page) == 1 ? PAGE_FREE : PAGE_KEEP;
         if (!add_to_swap(m, page))

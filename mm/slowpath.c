@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/slowpath.h"
 
+#include "mm/compaction.h"
 #include "mm/oom_kill.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
 #include "mm/psi.h"
+#include "mm/reclaim_retry.h"
 #include "mm/vmscan.h"
 
 /* One request on its way. alloc_flags: those of step 5. */
@@ -14,6 +16,7 @@ struct request {
     gfp_t gfp;
     unsigned order;
     unsigned alloc_flags;
+    unsigned no_progress_loops; /* mm/reclaim_retry.h */
 };
 
 static struct page *try_freelist(const struct request *r, unsigned alloc_flags) {
@@ -145,8 +148,15 @@ static bool should_retry(const struct request *r) {
     return r->order <= PAGE_ALLOC_COSTLY_ORDER || r->gfp & (__GFP_REPEAT | __GFP_NOFAIL);
 }
 
+/* A block made by moving pages, where that is wanted and can be: tune.compaction. */
+static struct page *compact(const struct request *r) {
+    if (!try_to_compact_pages(r->m, r->zonelist, r->order, r->gfp))
+        return NULL;
+    return try_freelist(r, r->alloc_flags);
+}
+
 /* Steps 6 to 12, once. */
-static enum next rebalance(const struct request *r, struct page **ret_page) {
+static enum next rebalance(struct request *r, struct page **ret_page) {
     unsigned long did_some_progress;
 
     if (current_flags(r) & (PF_MEMALLOC | TIF_MEMDIE) && !in_interrupt(r)) {
@@ -156,14 +166,24 @@ static enum next rebalance(const struct request *r, struct page **ret_page) {
     if (!(r->gfp & __GFP_WAIT))
         return NEXT_NOPAGE;
 
+    *ret_page = compact(r);
+    if (*ret_page)
+        return NEXT_SERVED;
     did_some_progress = reclaim(r);
     if (r->order != 0)
         drain_all_local_pages(r->m);
     if (did_some_progress) {
         *ret_page = try_freelist(r, r->alloc_flags);
+        if (!*ret_page)
+            *ret_page = compact(r);
         if (*ret_page)
             return NEXT_SERVED;
-    } else if (r->gfp & __GFP_FS && !(r->gfp & __GFP_NORETRY)) {
+    }
+    if (r->m->tune.reclaim_retries)
+        did_some_progress =
+            should_reclaim_retry(r->m, r->zonelist, r->order, r->alloc_flags, did_some_progress, &r->no_progress_loops);
+    if (!did_some_progress && r->gfp & __GFP_FS && !(r->gfp & __GFP_NORETRY)) {
+        r->no_progress_loops = 0;
         return kill_somebody(r, ret_page);
     }
     if (!should_retry(r))

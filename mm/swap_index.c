@@ -92,3 +92,52 @@ void swap_index_remove(struct machine *m, struct swap_index *index, swp_entry_t 
         *slot = NULL;
     }
 }
+
+void swap_index_replace(struct swap_index *index, swp_entry_t entry, uint32_t pfn) {
+    *leaf_entry(index, entry) = pfn + 1;
+}
+
+/* The entry after the subtree of 2^bits entries that holds it, or 0 past the last. */
+static swp_entry_t skip(swp_entry_t entry, unsigned bits) {
+    return (swp_entry_t){((entry.val >> bits) + 1) << bits};
+}
+
+uint32_t swap_index_next(const struct swap_index *index, swp_entry_t *at) {
+    swp_entry_t entry = *at;
+
+    do {
+        void **node = index->areas[swp_type(entry)], **leaf;
+        uint32_t *where;
+
+        if (!node) {
+            entry = swp_type(entry) == MAX_SWAPFILES - 1 ? (swp_entry_t){0} : skip(entry, SWAP_TYPE_SHIFT);
+        } else if (!*node_slot(index, entry)) {
+            entry = skip(entry, LEAF_BITS + NODE_BITS);
+        } else if (leaf = leaf_slot(index, entry), !*leaf) {
+            entry = skip(entry, LEAF_BITS);
+        } else if (where = leaf_entry(index, entry), *where == 0) {
+            entry.val++;
+        } else {
+            *at = entry;
+            return *where - 1;
+        }
+    } while (entry.val != 0);
+    return PFN_NONE;
+}
+
+void swap_index_clear(struct machine *m, struct swap_index *index) {
+    for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+        void **area = index->areas[type];
+
+        for (unsigned i = 0; area && i < 1u << AREA_BITS; i++) {
+            void **node = area[i];
+
+            for (unsigned k = 0; node && k < 1u << NODE_BITS; k++)
+                free_pages(m, node[k], 0);
+            free_pages(m, node, 0);
+        }
+        free_pages(m, area, 0);
+        index->areas[type] = NULL;
+    }
+    index->nr_empty_leaves = 0;
+}

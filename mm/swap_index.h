@@ -23,5 +23,11 @@ enum mm_status swap_index_insert(struct machine *m, struct swap_index *index, sw
                                  void **spare);
 /* Removes an entry that is there. Frees leaves that are empty, but for a few. */
 void swap_index_remove(struct machine *m, struct swap_index *index, swp_entry_t entry);
+/* Another value for an entry that is there. */
+void swap_index_replace(struct swap_index *index, swp_entry_t entry, uint32_t pfn);
+/* The first value at *at or later, whose entry becomes *at; PFN_NONE if there is none. */
+uint32_t swap_index_next(const struct swap_index *index, swp_entry_t *at);
+/* Frees the nodes of an index that is empty. */
+void swap_index_clear(struct machine *m, struct swap_index *index);
 
 #endif

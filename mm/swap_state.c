@@ -131,6 +131,30 @@ void delete_from_swap_cache(struct machine *m, struct page *page) {
     put_page(m, page);
 }
 
+bool replace_in_swap_cache(struct machine *m, struct page *old, struct page *new, int references) {
+    bool unused;
+
+    lock_acquire(m->platform, &m->swap_cache->lock);
+    unused = page_count(old) == references && !page_test(old, PG_writeback);
+    if (unused) {
+        new->private = old->private;
+        page_set(new, PG_swapcache);
+        if (page_test_and_clear(old, PG_dirty))
+            page_set(new, PG_dirty);
+        get_page(new);
+        swap_index_replace(&m->swap_cache->index, page_swap_entry(old), page_to_pfn(m, new));
+        page_clear(old, PG_swapcache);
+        old->private = 0;
+        put_page_testzero(old);
+    }
+    lock_release(m->platform, &m->swap_cache->lock);
+    if (unused) {
+        dec_zone_page_state(page_zone(m, old), NR_FILE_PAGES);
+        inc_zone_page_state(page_zone(m, new), NR_FILE_PAGES);
+    }
+    return unused;
+}
+
 bool add_to_swap(struct machine *m, struct page *page) {
     /*
      * The reserves are for frames that hold pages on their way out, not for the index (section 12.2); but a leaf of it

@@ -53,6 +53,12 @@ enum mm_status swapin_readahead(struct machine *m, swp_entry_t entry, gfp_t gfp,
  */
 enum mm_status swap_cache_prepare(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp);
 
+/*
+ * Another frame, of the caller's alone, takes the place of a locked page of the cache, if that has exactly so many
+ * references: slot, reference and PG_dirty go over. False: nothing done. (mm/migrate.h)
+ */
+bool replace_in_swap_cache(struct machine *m, struct page *old, struct page *new, int references);
+
 /* First use of swap: builds the empty cache. MM_NOMEM. */
 enum mm_status swap_cache_create(struct machine *m);
 unsigned long swap_cache_pages(const struct machine *m);

@@ -3,6 +3,7 @@
 
 #include "mm/text.h"
 #include "mm/watermark.h"
+#include "mm/zone_reclaim.h"
 
 #define ANY UINT32_MAX
 #define ROW(field) (uint16_t) offsetof(struct tunables, field), (uint8_t)(sizeof(((struct tunables *)0)->field) / 4)
@@ -26,6 +27,18 @@ static const struct sysctl table[] = {
     {"fault_around_max", ROW(fault_around_max), false, false, 0, 512},
     {"read_around_max", ROW(read_around_max), true, true, 2, 64},
     {"fault_around_fresh", ROW(fault_around_fresh), false, false, 0, 512},
+    {"zone_reclaim_mode", ROW(zone_reclaim_mode), false, false, 0, RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_SWAP},
+    {"min_unmapped_ratio", ROW(min_unmapped_ratio), false, false, 0, 100},
+    {"min_slab_ratio", ROW(min_slab_ratio), false, false, 0, 100},
+    {"vfs_cache_pressure", ROW(vfs_cache_pressure), false, false, 0, ANY},
+    {"dirty_ratio", ROW(dirty_ratio), false, false, 0, 100},
+    {"dirty_background_ratio", ROW(dirty_background_ratio), false, false, 0, 100},
+    {"laptop_mode", ROW(laptop_mode), false, false, 0, 1},
+    {"numa_zonelist_order", ROW(zonelist_order), false, false, ZONELIST_DEFAULT, ZONELIST_ZONE},
+    {"watermark_scale_factor", ROW(watermark_scale_factor), true, false, 1, 3000},
+    {"workingset", ROW(workingset), false, false, 0, 1},
+    {"reclaim_retries", ROW(reclaim_retries), true, false, 1, 64},
+    {"compaction", ROW(compaction), false, false, 0, 1},
     {"oom_score_adj", ROW(oom_score_adj), false, false, 0, 1},
     {"oom_reaper", ROW(oom_reaper), false, false, 0, 1},
     {"psi", ROW(psi), false, false, 0, 1},

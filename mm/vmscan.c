@@ -5,15 +5,17 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
+#include "mm/page_writeback.h"
 #include "mm/park.h"
 #include "mm/rmap.h"
 #include "mm/shrink.h"
+#include "mm/shrinker.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
-#include "mm/watermark.h"
+#include "mm/workingset.h"
 
-static unsigned long lru_pages(const struct zone *zone) {
+unsigned long zone_lru_pages(const struct zone *zone) {
     return zone_page_state(zone, NR_ACTIVE) + zone_page_state(zone, NR_INACTIVE);
 }
 
@@ -37,6 +39,22 @@ static unsigned long take_reclaimed_slab(struct machine *m) {
     return pages;
 }
 
+unsigned long shake_caches(struct machine *m, unsigned long scanned, gfp_t gfp, unsigned long lru_pages,
+                           unsigned long *ret_objects) {
+    *ret_objects = shrink_slab(m, scanned, gfp, lru_pages);
+    /* Shadows beyond what they can tell: half as many as frames are plenty. */
+    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) > m->vm_total_pages / 2)
+        *ret_objects += drop_old_shadows(m);
+    return take_reclaimed_slab(m);
+}
+
+/*
+ * Lumpy reclaim takes blocks together with the page that is due. Where pages can be moved, that is what makes blocks.
+ */
+static unsigned lumpy_order(const struct machine *m, const struct scan_control *sc) {
+    return m->tune.compaction ? 0 : sc->order;
+}
+
 /* -- the active list. ------------------------------------------------------------------------------------------------
  */
 
@@ -57,7 +75,7 @@ static bool reclaim_mapped(const struct zone *zone, int priority, const struct s
     if (!sc->may_swap)
         return false;
     /* Near out of memory: what has been scanned without success is three times all there is. */
-    if (atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) >= 3 * lru_pages(zone))
+    if (atomic_load_explicit(&zone->pages_scanned, memory_order_relaxed) >= 3 * zone_lru_pages(zone))
         return true;
     return swap_tendency(zone, priority, sc->swappiness) >= 100;
 }
@@ -87,7 +105,7 @@ static void shrink_active_list(unsigned long nr, struct zone *zone, const struct
     page_list_init(&inactive);
     lru_add_drain(m);
     lock_acquire(m->platform, &zone->lru_lock);
-    isolate_lru_pages(zone, true, nr, &hold, &scanned);
+    isolate_lru_blocks(zone, true, nr, lumpy_order(m, sc), ISOLATE_ACTIVE, &hold, &scanned);
     lock_release(m->platform, &zone->lru_lock);
     atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
 
@@ -97,10 +115,10 @@ static void shrink_active_list(unsigned long nr, struct zone *zone, const struct
         list_del(m, &hold, page);
         if (!page_mapped(page))
             list_add_tail(m, &inactive, page);
-        else if (!mapped_too || !have_swap || page_referenced(m, page))
+        else if (!mapped_too || (!have_swap && !page_mapping(page)) || page_referenced_unlocked(m, page))
             list_add_tail(m, &active, page);
         else
-            list_add_tail(m, &park, page);
+            list_add_tail(m, page_mapping(page) ? &inactive : &park, page);
     }
     park_pages(m, &park, &inactive, m->tune.park_neighbours != 0);
     give_up_slots(m, &active);
@@ -124,9 +142,28 @@ static void clear_active(struct machine *m, const struct page_list *list) {
         page_clear(page, PG_active);
 }
 
+/* Active pages that were taken along with their block become inactive: parked, those that can be. */
+static void cool_active(struct machine *m, struct page_list *list) {
+    struct page_list park, cold;
+
+    page_list_init(&park);
+    page_list_init(&cold);
+    for (struct page *page = list_page(m, list->head), *next; page; page = next) {
+        next = list_page(m, page->lru_next);
+        if (!page_test(page, PG_active) || !page_mapped(page) || page_mapping(page))
+            continue;
+        list_del(m, list, page);
+        list_add_tail(m, &park, page);
+    }
+    park_pages(m, &park, &cold, false);
+    list_splice_head(m, list, &cold);
+    list_splice_head(m, list, &park);
+    clear_active(m, list);
+}
+
 static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, struct scan_control *sc) {
     struct machine *m = zone->machine;
-    bool kswapd = current_is_kswapd(m);
+    bool kswapd = current_is_kswapd(m), costly = sc->order > PAGE_ALLOC_COSTLY_ORDER;
     unsigned long total_scanned = 0, freed = 0;
 
     lru_add_drain(m);
@@ -136,8 +173,11 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
 
         page_list_init(&list);
         lock_acquire(m->platform, &zone->lru_lock);
-        taken = isolate_lru_pages(zone, false, sc->swap_cluster_max, &list, &scanned);
+        taken = isolate_lru_blocks(zone, false, sc->swap_cluster_max, lumpy_order(m, sc),
+                                   costly ? ISOLATE_BOTH : ISOLATE_INACTIVE, &list, &scanned);
         lock_release(m->platform, &zone->lru_lock);
+        if (costly)
+            cool_active(m, &list);
         atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
         total_scanned += scanned;
         count_vm_events(m, (kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT) + zone->type, scanned);
@@ -145,7 +185,7 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
             break;
 
         done = shrink_pages(m, &list, sc, false);
-        if (done < taken && !kswapd && sc->order > PAGE_ALLOC_COSTLY_ORDER) {
+        if (done < taken && !kswapd && costly) {
             congestion_wait(m);
             clear_active(m, &list);
             done += shrink_pages(m, &list, sc, true);
@@ -177,10 +217,11 @@ static unsigned long scan_count(_Atomic unsigned long *debt, unsigned long size,
 static bool want_inactive(const struct zone *zone) {
     unsigned percent = zone->machine->tune.inactive_percent;
 
-    return percent == 0 || zone_page_state(zone, NR_INACTIVE) * 100 < percent * lru_pages(zone);
+    return percent == 0 || zone_page_state(zone, NR_INACTIVE) * 100 < percent * zone_lru_pages(zone);
 }
 
 unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *sc) {
+    struct machine *m = zone->machine;
     unsigned long nr_active =
         scan_count(&zone->nr_scan_active, zone_page_state(zone, NR_ACTIVE), priority, sc->swap_cluster_max);
     unsigned long nr_inactive =
@@ -202,6 +243,7 @@ unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *
             freed += shrink_inactive_list(nr, zone, sc);
         }
     }
+    throttle_vm_writeout(m, sc->gfp_mask);
     return freed;
 }
 
@@ -240,8 +282,26 @@ static unsigned long shrink_zones(int priority, const struct zonelist *zonelist,
     return freed;
 }
 
+static unsigned long scope_lru_pages(const struct zonelist *zonelist) {
+    unsigned long sum = 0;
+
+    for (unsigned i = 0; zonelist->zones[i]; i++)
+        if (zone_in_scope(zonelist->zones[i], zonelist))
+            sum += zone_lru_pages(zonelist->zones[i]);
+    return sum;
+}
+
+/* Clean pages are cheaper to free than dirty ones. With the disk running anyway, a laptop writes all there is. */
+static void wake_flusher(struct machine *m, unsigned long nr_pages) {
+    if (m->platform->wake_flusher)
+        m->platform->wake_flusher(m->platform->host, m->tune.laptop_mode ? 0 : nr_pages);
+}
+
 /* What a run that got this far is worth to its caller (section 0, first row). */
 static unsigned long progress(const struct machine *m, const struct scan_control *sc, unsigned long freed) {
+    /* With bounded retries the count says it all: should_reclaim_retry() has an estimate of its own. */
+    if (m->tune.reclaim_retries)
+        return freed;
     if (m->tune.source_progress)
         return freed >= sc->swap_cluster_max || !sc->all_unreclaimable;
     return freed ? freed : !sc->all_unreclaimable;
@@ -250,13 +310,13 @@ static unsigned long progress(const struct machine *m, const struct scan_control
 unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp) {
     struct scan_control sc = {
         .gfp_mask = gfp,
-        .may_writepage = true,
+        .may_writepage = !m->tune.laptop_mode,
         .may_swap = true,
         .swap_cluster_max = SWAP_CLUSTER_MAX,
         .swappiness = m->tune.swappiness,
         .order = order,
     };
-    unsigned long freed = 0;
+    unsigned long freed = 0, scanned = 0, objects, lru = scope_lru_pages(zonelist);
     int priority;
 
     count_vm_event(m, ALLOCSTALL);
@@ -265,9 +325,14 @@ unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zoneli
         if (priority == 0)
             disable_swap_token(m);
         freed += shrink_zones(priority, zonelist, &sc);
-        freed += take_reclaimed_slab(m);
+        freed += shake_caches(m, sc.nr_scanned, gfp, lru, &objects);
+        scanned += sc.nr_scanned;
         if (freed >= sc.swap_cluster_max)
             break;
+        if (scanned > sc.swap_cluster_max + sc.swap_cluster_max / 2) {
+            wake_flusher(m, scanned);
+            sc.may_writepage = true;
+        }
         if (sc.nr_scanned && priority < DEF_PRIORITY - 2)
             congestion_wait(m);
     }

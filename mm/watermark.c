@@ -4,14 +4,20 @@
 #include "mm/buddy.h"
 #include "mm/pcp.h"
 #include "mm/sysctl.h"
+#include "mm/zone_reclaim.h"
 
 #define MIN_FREE_KBYTES_LEAST 128u
 #define MIN_FREE_KBYTES_MOST 65536u
 
 bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
                        unsigned alloc_flags) {
+    return zone_watermark_ok_for(zone, order, mark, class_zone, alloc_flags, zone_page_state(zone, NR_FREE_PAGES));
+}
+
+bool zone_watermark_ok_for(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
+                           unsigned alloc_flags, unsigned long free_pages) {
     long min = (long)mark;
-    long free = (long)zone_page_state(zone, NR_FREE_PAGES) - (1l << order) + 1;
+    long free = (long)free_pages - (1l << order) + 1;
 
     if (alloc_flags & ALLOC_HIGH)
         min -= min / 2;
@@ -91,14 +97,22 @@ void setup_per_zone_pages_min(struct machine *m) {
     for_each_populated_zone(m, zone) if (!is_highmem(zone)) lowmem_pages += zone->present_pages;
 
     for_each_populated_zone(m, zone) {
-        unsigned long tmp = 0;
+        unsigned long tmp = 0, step;
 
         if (lowmem_pages)
             tmp = (unsigned long)((uint64_t)pages_min * zone->present_pages / lowmem_pages);
         lock_acquire(m->platform, &zone->lock);
         zone->pages_min = is_highmem(zone) ? highmem_min(zone) : tmp;
-        zone->pages_low = zone->pages_min + tmp / 4;
+        step = tmp / 4;
         zone->pages_high = zone->pages_min + tmp / 2;
+        if (m->tune.watermark_scale_factor) {
+            /* A quarter of min is too little on a large zone: kswapd would be late (section 18). */
+            unsigned long scaled = zone->present_pages * m->tune.watermark_scale_factor / 10000;
+
+            step = scaled > zone->pages_min / 4 ? scaled : zone->pages_min / 4;
+            zone->pages_high = zone->pages_min + 2 * step;
+        }
+        zone->pages_low = zone->pages_min + step;
         lock_release(m->platform, &zone->lock);
         setup_zone_migrate_reserve(zone);
     }
@@ -125,6 +139,13 @@ void setup_per_zone_lowmem_reserve(struct machine *m) {
     calculate_totalreserve_pages(m);
 }
 
+void setup_zone_reclaim(struct machine *m) {
+    for_each_populated_zone(m, zone) {
+        zone->min_unmapped_pages = zone->present_pages * m->tune.min_unmapped_ratio / 100;
+        zone->min_slab_pages = zone->present_pages * m->tune.min_slab_ratio / 100;
+    }
+}
+
 void init_per_zone_pages_min(struct machine *m) {
     m->tune = (struct tunables){
         .min_free_kbytes = min_free_kbytes_at_boot(kib_of_user_zones(m)),
@@ -133,8 +154,15 @@ void init_per_zone_pages_min(struct machine *m) {
         .page_cluster = 3,
         .stat_interval = 1,
         .swap_token = 1,
+        .zone_reclaim_mode = node_distance_wants_zone_reclaim(m) ? RECLAIM_ZONE : 0,
+        .min_unmapped_ratio = 1,
+        .min_slab_ratio = 5,
+        .vfs_cache_pressure = 100,
+        .dirty_ratio = 10,
+        .dirty_background_ratio = 5,
         .reclaim_scope = RECLAIM_NODE,
     };
+    setup_zone_reclaim(m);
     setup_per_zone_pages_min(m);
     setup_per_zone_lowmem_reserve(m);
 }
@@ -145,8 +173,11 @@ enum mm_status machine_tune(struct machine *m, const struct tunables *wanted) {
     if (!sysctl_in_range(wanted))
         return MM_INVAL;
     m->tune = *wanted;
-    if (wanted->min_free_kbytes != old.min_free_kbytes)
+    if (wanted->min_free_kbytes != old.min_free_kbytes || wanted->watermark_scale_factor != old.watermark_scale_factor)
         setup_per_zone_pages_min(m);
+    if (wanted->zonelist_order != old.zonelist_order)
+        build_all_zonelists(m);
+    setup_zone_reclaim(m);
     setup_per_zone_lowmem_reserve(m);
     if (wanted->percpu_pagelist_fraction != old.percpu_pagelist_fraction)
         for_each_populated_zone(m, zone) pcp_set_sizes(zone, wanted->percpu_pagelist_fraction);

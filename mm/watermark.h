@@ -2,7 +2,8 @@
 /*
  * watermark.h - how much of a zone is kept back, and from whom. (specification, sections 3 and 17)
  *
- * Owns pages_min, pages_low, pages_high and lowmem_reserve of every zone, totalreserve_pages, and the tunables.
+ * Owns pages_min, pages_low, pages_high, lowmem_reserve, min_unmapped_pages and min_slab_pages of every zone,
+ * totalreserve_pages, and the tunables.
  */
 #ifndef MM_WATERMARK_H
 #define MM_WATERMARK_H
@@ -17,6 +18,9 @@
  */
 bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
                        unsigned alloc_flags);
+/* The same if so many pages were free. */
+bool zone_watermark_ok_for(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
+                           unsigned alloc_flags, unsigned long free_pages);
 
 /* min_free_kbytes for a machine with that many KiB below high memory: floor(sqrt(16 * kib)) in 128..65536. */
 unsigned min_free_kbytes_at_boot(unsigned long kib);
@@ -29,6 +33,9 @@ void init_per_zone_pages_min(struct machine *m);
 void setup_per_zone_pages_min(struct machine *m);
 /* Recomputes lowmem reserves and totalreserve_pages from m->tune.lowmem_reserve_ratio. */
 void setup_per_zone_lowmem_reserve(struct machine *m);
+
+/* Recomputes min_unmapped_pages and min_slab_pages of all zones from their ratios (section 11). */
+void setup_zone_reclaim(struct machine *m);
 
 /*
  * Sets all tunables at once and recomputes what depends on them. MM_INVAL, and nothing changed, if one is out of its

@@ -53,7 +53,7 @@ const char *zone_name(enum zone_type type) {
     }
 }
 
-/* -- Zonelists: boot only ---------------------------------------------------------------------------------------- */
+/* -- Zonelists ----------------------------------------------------------------------------------------------- */
 
 static unsigned node_distance(const struct machine *m, unsigned from, unsigned to) {
     if (m->map.node_distance)
@@ -61,12 +61,24 @@ static unsigned node_distance(const struct machine *m, unsigned from, unsigned t
     return from == to ? 10 : 20;
 }
 
-static bool node_has_cpus(const struct machine *m, unsigned node) {
+bool node_has_cpus(const struct machine *m, unsigned node) {
     if (!m->map.cpu_node)
         return node == 0;
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
         if (m->map.cpu_node[cpu] == node)
             return true;
+    return false;
+}
+
+unsigned cpu_to_node(const struct machine *m, unsigned cpu) {
+    return m->map.cpu_node ? m->map.cpu_node[cpu] : 0;
+}
+
+bool node_distance_wants_zone_reclaim(const struct machine *m) {
+    for (unsigned from = 0; from < m->nr_nodes; from++)
+        for (unsigned to = 0; to < m->nr_nodes; to++)
+            if (node_distance(m, from, to) > RECLAIM_DISTANCE)
+                return true;
     return false;
 }
 
@@ -139,12 +151,15 @@ static bool default_is_node_order(const struct machine *m) {
     return false;
 }
 
+/* Bits of the caches name places in a list: they say nothing of another list. */
 static void build_zonelists(struct machine *m, unsigned local, const unsigned order[MAX_NUMNODES], bool by_node) {
     struct pglist_data *home = m->nodes[local];
 
     for (unsigned highest = 0; highest < MAX_NR_ZONES; highest++) {
         struct zonelist *list = &home->node_zonelists[highest];
         unsigned nr = 0;
+
+        atomic_store_explicit(&home->zonelist_caches[highest].full_zones, 0, memory_order_relaxed);
 
         for (unsigned i = 0; by_node && i < m->nr_nodes; i++)
             nr = add_zones(m->nodes[order[i]], highest, list, nr);
@@ -153,6 +168,7 @@ static void build_zonelists(struct machine *m, unsigned local, const unsigned or
                 if (populated_zone(&m->nodes[order[i]]->node_zones[type]))
                     list->zones[nr++] = &m->nodes[order[i]]->node_zones[type];
         list->zones[nr] = NULL;
+        list->cache = m->nr_nodes > 1 ? &home->zonelist_caches[highest] : NULL;
 
         list = &home->node_thisnode_zonelists[highest];
         list->zones[add_zones(home, highest, list, 0)] = NULL;
@@ -161,7 +177,8 @@ static void build_zonelists(struct machine *m, unsigned local, const unsigned or
 
 void build_all_zonelists(struct machine *m) {
     unsigned load[MAX_NUMNODES] = {0}, order[MAX_NUMNODES] = {0};
-    bool by_node = default_is_node_order(m);
+    enum zonelist_order wanted = m->tune.zonelist_order;
+    bool by_node = wanted == ZONELIST_NODE || (wanted == ZONELIST_DEFAULT && default_is_node_order(m));
 
     for (unsigned n = 0; n < m->nr_nodes; n++) {
         node_order(m, n, load, order);

@@ -14,6 +14,7 @@
 #define DEF_PRIORITY 12
 #define SWAP_CLUSTER_MAX 32
 #define PAGEVEC_SIZE 14
+#define RECLAIM_DISTANCE 20
 #define PAGEBLOCK_ORDER 9
 #define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
 
@@ -56,10 +57,11 @@ struct zone {
     struct pglist_data *node;                   /* (C) */
     enum zone_type type;                        /* (C) */
     uint32_t zone_start_pfn;                    /* (C) */
-    unsigned long spanned_pages, present_pages; /* (C) */
+    unsigned long spanned_pages, present_pages; /* (C) but for mm/memory_hotplug.h */
 
     unsigned long pages_min, pages_low, pages_high; /* set with zone->lock held; read without */
     unsigned long lowmem_reserve[MAX_NR_ZONES];
+    unsigned long min_unmapped_pages, min_slab_pages; /* what zone_reclaim() leaves alone (section 11) */
 
     struct per_cpu_pageset *pageset; /* (C) [nr_cpus] */
 
@@ -77,8 +79,16 @@ struct zone {
     _Atomic int prev_priority;                   /* (A) 0..12 */
 };
 
+/* Zones of a list that were found full lately, so that on NUMA they need not be tried each time (section 2.7). */
+struct zonelist_cache {
+    _Atomic uint64_t full_zones;       /* (A) bit i: zones[i] */
+    _Atomic uint64_t last_full_zap_ns; /* (A) when all bits were last cleared */
+};
+
 struct zonelist {
     struct zone *zones[MAX_NR_ZONES * 8 + 1]; /* NULL-terminated, most preferred first */
+    struct zonelist_cache *cache;             /* NULL: none is kept */
+    bool is_policy; /* a caller's own list: its zones above the one that the mask names are passed over */
 };
 
 struct pglist_data {
@@ -86,12 +96,14 @@ struct pglist_data {
     struct zone node_zones[MAX_NR_ZONES];
     struct zonelist node_zonelists[MAX_NR_ZONES];
     struct zonelist node_thisnode_zonelists[MAX_NR_ZONES]; /* __GFP_THISNODE */
+    struct zonelist_cache zonelist_caches[MAX_NR_ZONES];   /* of node_zonelists */
     int nr_zones;
     uint32_t node_start_pfn;
     unsigned long node_present_pages, node_spanned_pages;
     int node_id;
-    _Atomic int kswapd_max_order;  /* (A) */
-    _Atomic uint32_t kswapd_awake; /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+    _Atomic int kswapd_max_order;       /* (A) */
+    _Atomic unsigned long inactive_age; /* (A) evictions and activations of file pages, ever (mm/workingset.h) */
+    _Atomic uint32_t kswapd_awake;      /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
 };
 
 /* Atomic; the second returns the old state. */
@@ -109,7 +121,15 @@ static inline bool populated_zone(const struct zone *zone) {
 }
 const char *zone_name(enum zone_type type);
 
-/* Fills the zonelists of every node (section 2). Boot only. */
+/*
+ * Fills the zonelists of every node (section 2), in the order that tune.zonelist_order names. Boot, and when that
+ * tunable changes or a zone gains its first frames: no other task may be inside the core.
+ */
 void build_all_zonelists(struct machine *m);
+/* mm/zone.c, from the memory map. */
+bool node_has_cpus(const struct machine *m, unsigned node);
+unsigned cpu_to_node(const struct machine *m, unsigned cpu);
+/* Is some node so far from another that zone_reclaim_mode should be on? (section 2.4) */
+bool node_distance_wants_zone_reclaim(const struct machine *m);
 
 #endif

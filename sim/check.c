@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "mm/check.h"
+#include "mm/filemap.h"
 #include "mm/page_table.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
@@ -66,10 +67,12 @@ static const char *check_references(struct sim *sim) {
         const struct page *page = pfn_to_page(m, pfn);
         unsigned in_pagevecs = refs[pfn - m->start_pfn];
         bool ours = page_mapped(page) || page_test(page, PG_swapcache) || page_test(page, PG_lru);
+        int mappings = page_mapping(page) ? atomic_load(&page->mapcount) + 1 : page_mapped(page);
+        int caches = page_test(page, PG_swapcache) || page_mapping(page) != NULL;
 
         if (!pfn_valid(m, pfn))
             continue;
-        if (ours && page_count(page) != (int)(page_mapped(page) + page_test(page, PG_swapcache) + in_pagevecs))
+        if (ours && page_count(page) != mappings + caches + (int)in_pagevecs)
             wrong = "sim: a page has more or fewer references than uses";
         else if (ours && !page_test(page, PG_lru) && !in_pagevecs)
             wrong = "sim: a page in use is on no list";

@@ -2,6 +2,7 @@
 /* Swap devices with latencies and faults of their own. */
 #include <string.h>
 
+#include "mm/backing_dev.h"
 #include "mm/lock.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
@@ -58,7 +59,7 @@ static struct sim_write *free_write(struct sim_device *device) {
 }
 
 uint64_t sim_next_io(struct sim *sim) {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = sim_files_next_io(sim);
 
     for (unsigned d = 0; d < SIM_DEVICES; d++)
         for (unsigned i = 0; sim->devices[d].config.async && i < SIM_WRITES; i++)
@@ -108,6 +109,7 @@ void sim_io_task(struct sim *sim, void *arg) {
                 end_swap_write(sim->machine, page, status);
             }
         }
+        sim_files_complete(sim);
         sim->io_due = sim_next_io(sim) <= sim->clock;
     }
 }
@@ -176,6 +178,15 @@ static void call_swap_slot_free(void *host, swp_entry_t entry) {
     forget(device, place);
 }
 
+static bool call_swap_write_congested(void *host, unsigned type) {
+    const struct sim_device *device = &((struct sim *)host)->devices[type];
+    unsigned under_way = 0;
+
+    for (unsigned i = 0; device->config.async && i < SIM_WRITES; i++)
+        under_way += device->writes[i].used;
+    return under_way >= congestion_on(SIM_WRITES);
+}
+
 static bool call_swap_has_room(void *host, unsigned type) {
     struct sim *sim = host;
     const struct sim_device *device = device_of_type(sim, type);
@@ -220,4 +231,5 @@ void sim_device_calls(struct platform *platform) {
     platform->swap_read = call_swap_read;
     platform->swap_slot_free = call_swap_slot_free;
     platform->swap_has_room = call_swap_has_room;
+    platform->swap_write_congested = call_swap_write_congested;
 }

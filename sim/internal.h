@@ -86,6 +86,10 @@ struct sim {
 
     struct sim_device devices[SIM_DEVICES];
     struct sim_counts counts;
+
+    struct sim_file *files;
+    bool flusher_wanted, flusher_runs;
+    unsigned long flusher_pages;
 };
 
 /* Ends the run. */
@@ -109,6 +113,11 @@ void sim_mmu_calls(struct platform *platform);
 void sim_device_calls(struct platform *platform);
 void sim_sched_calls(struct platform *platform);
 uint32_t sim_page_number(struct sim *sim, uintptr_t addr);
+/* file.c */
+void sim_file_calls(struct platform *platform);
+void sim_flusher_task(struct sim *sim, void *arg);
+uint64_t sim_files_next_io(struct sim *sim);
+void sim_files_complete(struct sim *sim);
 /* The bytes that a slot holds, or NULL. */
 const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry);
 /* When the next write completes, UINT64_MAX if none is under way. */

@@ -15,7 +15,7 @@
 static bool runnable(const struct sim *sim, const struct sim_task *task) {
     if (!task->used)
         return false;
-    if (task->word)
+    if (task->word && (atomic_load(task->word) != task->seen || task->wake_at == 0))
         return atomic_load(task->word) != task->seen;
     if (task->flag)
         return *task->flag;
@@ -33,7 +33,7 @@ static struct sim_task *choose(struct sim *sim) {
 
             if (runnable(sim, task))
                 return task;
-            if (task->used && !task->word && !task->flag && task->wake_at < next)
+            if (task->used && (!task->word || task->wake_at) && !task->flag && task->wake_at < next)
                 next = task->wake_at;
         }
         if (next == UINT64_MAX)
@@ -159,6 +159,7 @@ void sim_allow_kswapd(struct sim *sim, bool allowed) {
 void sim_sched_init(struct sim *sim) {
     sim->kswapd_allowed = true;
     sim_start(sim, sim_io_task, NULL, true, 0);
+    sim_start(sim, sim_flusher_task, NULL, true, 0);
     for (unsigned node = 0; node < sim->machine->nr_nodes; node++)
         sim_start(sim, kswapd_main, (void *)(intptr_t)node, true, PF_MEMALLOC | PF_SWAPWRITE | PF_KSWAPD);
 }
@@ -178,7 +179,7 @@ void sim_rest(struct sim *sim) {
 
     do {
         sim_schedule(sim);
-        wanted = sim->nr_kswapds_running != 0;
+        wanted = sim->nr_kswapds_running != 0 || sim->flusher_wanted || sim->flusher_runs;
         for (unsigned node = 0; node < MAX_NUMNODES; node++)
             wanted |= sim->kswapd_wanted[node];
     } while (wanted);
@@ -251,6 +252,14 @@ static void call_lock_wait(void *host, _Atomic uint32_t *word, uint32_t seen) {
     sim->current->seen = seen;
     sim_schedule(sim);
     sim->current->word = NULL;
+}
+
+static void call_wait_timeout(void *host, _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns) {
+    struct sim *sim = host;
+
+    sim->current->wake_at = sim->clock + timeout_ns;
+    call_lock_wait(host, word, seen);
+    sim->current->wake_at = 0;
 }
 
 static void call_lock_wake(void *host, _Atomic uint32_t *word, bool all) {
@@ -336,6 +345,7 @@ void sim_sched_calls(struct platform *platform) {
     platform->in_interrupt = call_in_interrupt;
     platform->for_each_task = call_for_each_task;
     platform->lock_wait = call_lock_wait;
+    platform->wait_timeout = call_wait_timeout;
     platform->lock_wake = call_lock_wake;
     platform->lock_point = call_lock_point;
     platform->lock_taken = call_lock_taken;

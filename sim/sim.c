@@ -51,6 +51,7 @@ static void boot_machine(struct sim *sim) {
         .nr_ranges = config->ranges ? config->nr_ranges : 1,
         .nr_cpus = config->nr_cpus ? config->nr_cpus : 1,
         .nr_nodes = config->ranges ? config->nr_nodes : 1,
+        .range_offline = config->ranges ? config->range_offline : NULL,
     };
     const struct memory_range *last = &map.ranges[map.nr_ranges - 1];
 
@@ -91,6 +92,7 @@ struct sim *sim_create(const struct sim_config *config) {
     sim_sched_calls(&sim->platform);
     sim_mmu_calls(&sim->platform);
     sim_device_calls(&sim->platform);
+    sim_file_calls(&sim->platform);
     sim->current = &sim->tasks[0];
     sim->tasks[0].used = true;
     sim->tasks[0].task.comm = "program";

@@ -45,6 +45,7 @@ struct sim_config {
     struct sim_device_config devices[SIM_DEVICES];
     /* Ranges of frames, if one Normal zone of ram_pages from pfn 0 will not do. */
     const struct memory_range *ranges;
+    const bool *range_offline; /* [nr_ranges]; NULL: all are there at boot */
     unsigned nr_ranges, nr_nodes;
 };
 
@@ -105,6 +106,32 @@ enum mm_status sim_hold(struct sim *sim, uint32_t page);
 void sim_release(struct sim *sim, uint32_t page);
 /* mremap: moves the area [from, from+nr) to [to, to+nr), over whatever is there. They do not overlap. */
 enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr);
+
+/* -- files: pages of the cache, on a disk of their own. -- */
+struct sim_file_config {
+    uint32_t nr_pages;
+    uint64_t latency_ns; /* of a read and a write; 0: both are done at once */
+    unsigned queue;      /* writes that its device's queue takes; 0: 128 */
+    unsigned write_error_permille, reject_permille;
+};
+struct sim_file_counts {
+    unsigned long reads, writes, write_errors;
+};
+struct sim_file;
+/* As read() and write() do it, and through a mapping, which the second makes; mapped pages stay so until reclaimed. */
+struct sim_file *sim_file_create(struct sim *sim, const struct sim_file_config *config);
+void sim_file_destroy(struct sim_file *file);
+enum sim_result sim_file_read(struct sim_file *file, uint32_t index, unsigned offset, void *bytes, unsigned len);
+enum sim_result sim_file_write(struct sim_file *file, uint32_t index, unsigned offset, const void *bytes, unsigned len);
+enum sim_result sim_file_touch(struct sim_file *file, uint32_t index, unsigned offset, void *bytes, unsigned len,
+                               bool write);
+void sim_file_unmap(struct sim_file *file);
+/* As if no page had been touched through the mapping lately. */
+void sim_file_clear_accessed(struct sim_file *file);
+struct address_space *sim_file_mapping(struct sim_file *file);
+struct sim_file_counts sim_file_counts(const struct sim_file *file);
+/* What the disk holds. */
+const uint8_t *sim_file_disk(struct sim_file *file, uint32_t index);
 
 /* -- looking. -- */
 /* What the page-table entry says. */

@@ -37,6 +37,7 @@ struct weir_memory_map {
     unsigned nr_ranges, nr_cpus, nr_nodes;
     const uint8_t *cpu_node;      /* [nr_cpus]; NULL: all on node 0 */
     const uint8_t *node_distance; /* [nr_nodes * nr_nodes]; NULL: 10 at home, 20 elsewhere */
+    const bool *range_offline;    /* [nr_ranges]; true: not there at boot. NULL: all are */
     void *arena;                  /* where frame 0 is, or would be, in the host's own address space */
 };
 

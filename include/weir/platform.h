@@ -78,6 +78,7 @@ enum weir_task_flags {
 struct weir_task {
     _Atomic uint32_t flags;
     void *reclaim_state;      /* the core's */
+    void *backing_dev_info;   /* the core's */
     struct weir_mm *mm;       /* its address space; NULL for a kernel thread */
     struct weir_task *parent; /* NULL: none */
     uint64_t id;              /* the host's name for it */
@@ -102,6 +103,8 @@ struct weir_platform {
     void (*sleep)(void *host, uint64_t timeout_ns);           /* uninterruptibly, about that long */
     void (*congestion_wait)(void *host, uint64_t timeout_ns); /* NULL: sleep. Or until a device can take more writes */
     void (*yield)(void *host);                                /* NULL: nothing. Others may run */
+    /* NULL: the core looks each tick. Blocks while *word == seen, for timeout_ns at most; may return early. */
+    void (*wait_timeout)(void *host, _Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns);
 
     /* -- Who and where. Any lock held. -- */
     struct weir_task *(*current)(void *host);
@@ -163,11 +166,15 @@ struct weir_platform {
     /* These three with a spinning lock held. */
     void (*swap_slot_free)(void *host, struct weir_swap_entry entry); /* NULL: nothing. Nobody will read it again */
     bool (*swap_has_room)(void *host, unsigned type);                 /* NULL: yes. For one more page, right now? */
+    bool (*swap_write_congested)(void *host, unsigned type);          /* NULL: never. Busy writing? */
     const char *(*swap_area_name)(void *host, unsigned type);         /* May be NULL. A path, for weir_swaps_text() */
 
     /* -- Events. -- */
     /* The node's kswapd is to call weir_kswapd_run(). Any lock held; must not sleep. */
     void (*wake_kswapd)(void *host, int node);
+    void (*wake_flusher)(void *host, unsigned long nr_pages); /* NULL: this contract has no file pages yet */
+    /* NULL: bytes follow the address. A mapped page moves from one frame to another; page-table lock held. */
+    void (*move_frame)(void *host, struct weir_mm *mm, uintptr_t addr, void *from, void *to);
     /* May be NULL. A frame that the core has used at weir_page_address() goes to a program. Any lock held. */
     void (*frame_to_user)(void *host, uint32_t pfn);
     /* May be NULL. A request has failed for good. */

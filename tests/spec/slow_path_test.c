@@ -510,7 +510,7 @@ static void an_order_beyond_the_largest_block_is_null_at_once(void **state) {
 }
 
 static void an_empty_zonelist_is_null_silently(void **state) {
-    const struct zonelist none = {{NULL}};
+    const struct zonelist none = {.zones = {NULL}};
 
     (void)state;
     assert_null(__alloc_pages(fake->machine, GFP_KERNEL, 0, &none));

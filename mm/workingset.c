@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/workingset.h"
+
+#include "mm/filemap.h"
+
+static uint32_t node_age(const struct pglist_data *node) {
+    return (uint32_t)atomic_load_explicit(&node->inactive_age, memory_order_relaxed) & SHADOW_AGE_MASK;
+}
+
+static const struct pglist_data *shadow_node(const struct machine *m, uint32_t shadow) {
+    return m->nodes[shadow >> SHADOW_NODE_SHIFT & 7u];
+}
+
+/* Evictions and activations on the shadow's node since it was left. */
+static uint32_t shadow_distance(const struct machine *m, uint32_t shadow) {
+    return (node_age(shadow_node(m, shadow)) - shadow) & SHADOW_AGE_MASK;
+}
+
+static void age_node(struct machine *m, const struct page *page) {
+    atomic_fetch_add_explicit(&m->nodes[page_node(page)]->inactive_age, 1, memory_order_relaxed);
+}
+
+uint32_t workingset_eviction(struct machine *m, const struct page *page) {
+    if (!m->tune.workingset)
+        return PFN_NONE;
+    age_node(m, page);
+    /* As many shadows as frames tell all there is to tell; their leaves take a thousandth of that. */
+    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) >= m->vm_total_pages)
+        return PFN_NONE;
+    return SHADOW_BIT | page_node(page) << SHADOW_NODE_SHIFT | node_age(m->nodes[page_node(page)]);
+}
+
+bool workingset_refault(struct machine *m, uint32_t shadow) {
+    const struct pglist_data *node = shadow_node(m, shadow);
+
+    if (!m->tune.workingset)
+        return false;
+    atomic_fetch_add_explicit(&m->workingset_refaults, 1, memory_order_relaxed);
+    if (shadow_distance(m, shadow) > node_page_state(m, node->node_id, NR_ACTIVE))
+        return false;
+    atomic_fetch_add_explicit(&m->workingset_activates, 1, memory_order_relaxed);
+    return true;
+}
+
+void workingset_activation(struct machine *m, const struct page *page) {
+    if (m->tune.workingset && page_mapping(page))
+        age_node(m, page);
+}
+
+void forget_shadow(struct address_space *mapping) {
+    mapping->nr_shadows--;
+    atomic_fetch_sub_explicit(&mapping->machine->nr_shadows, 1, memory_order_relaxed);
+}
+
+unsigned long drop_shadows(struct address_space *mapping, uint32_t start, uint32_t min_age) {
+    struct machine *m = mapping->machine;
+    swp_entry_t at = {start};
+    unsigned long dropped = 0;
+    uint32_t value;
+
+    lock_acquire(m->platform, &mapping->lock);
+    while (mapping->nr_shadows && (value = swap_index_next(&mapping->pages, &at)) != PFN_NONE) {
+        if (is_shadow(value) && shadow_distance(m, value) >= min_age) {
+            swap_index_remove(m, &mapping->pages, at);
+            forget_shadow(mapping);
+            dropped++;
+        }
+        if (at.val++ == UINT32_MAX)
+            break;
+    }
+    lock_release(m->platform, &mapping->lock);
+    return dropped;
+}
+
+unsigned long drop_old_shadows(struct machine *m) {
+    uint32_t most = m->vm_total_pages < SHADOW_AGE_MASK ? (uint32_t)m->vm_total_pages : SHADOW_AGE_MASK;
+    unsigned long dropped = 0;
+
+    for (struct address_space *mapping = next_file(m, NULL); mapping; mapping = next_file(m, mapping))
+        dropped += drop_shadows(mapping, 0, most);
+    return dropped;
+}

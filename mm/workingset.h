@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * workingset.h - refault distance: file pages that come back so soon that they should not have left.
+ * (specification, section 18; tune.workingset)
+ *
+ * A page that reclaim takes from a file leaves a shadow in its place: its node and the number of evictions and
+ * activations there had been on that node. When the page is read again, the difference to that number now is how many
+ * more pages the inactive list would have needed to keep it. If the active list has as many, the page belongs there.
+ */
+#ifndef MM_WORKINGSET_H
+#define MM_WORKINGSET_H
+
+#include "mm/machine.h"
+
+struct address_space;
+
+/* Shadows lie where frame numbers do, and have a bit that those have not. */
+#define SHADOW_BIT 0x80000000u
+#define SHADOW_NODE_SHIFT 28u
+#define SHADOW_AGE_MASK 0x07ffffffu
+
+static inline bool is_shadow(uint32_t value) {
+    return value != PFN_NONE && value & SHADOW_BIT;
+}
+
+/* The shadow of a file page that is being evicted; PFN_NONE: none is to be left. Counts the eviction. */
+uint32_t workingset_eviction(struct machine *m, const struct page *page);
+/* A page with this shadow is back: should it be active at once? */
+bool workingset_refault(struct machine *m, uint32_t shadow);
+/* A file page became active. */
+void workingset_activation(struct machine *m, const struct page *page);
+
+/* A shadow has made room for a page. The file's lock is held. */
+void forget_shadow(struct address_space *mapping);
+/* Drops the file's shadows from index start on that are older than min_age. Returns how many. */
+unsigned long drop_shadows(struct address_space *mapping, uint32_t start, uint32_t min_age);
+/* Drops all shadows that say nothing any more, since more pages went since than the node has. Returns how many. */
+unsigned long drop_old_shadows(struct machine *m);
+
+#endif
