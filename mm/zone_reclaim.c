@@ -3,6 +3,7 @@
 
 #include "mm/shrink.h"
 #include "mm/shrinker.h"
+#include "mm/swap_token.h"
 
 /* File pages that nobody has mapped: what can go without anybody's page tables changing. */
 static unsigned long unmapped_pages(const struct zone *zone) {
@@ -67,6 +68,7 @@ bool zone_reclaim(struct zone *zone, gfp_t gfp, unsigned order) {
         return false;
     if (zone_test_and_set_flag(zone, ZONE_RECLAIM_LOCKED))
         return false;
+    disable_swap_token(m);
     p->yield(p->host);
     atomic_fetch_or_explicit(&task->flags, PF_MEMALLOC | PF_SWAPWRITE, memory_order_relaxed);
     task->reclaim_state = &state;

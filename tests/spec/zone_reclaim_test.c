@@ -115,7 +115,9 @@ static void the_ratios_set_what_is_left_alone(void **state) {
 static void it_frees_unmapped_file_pages_of_the_zone(void **state) {
     (void)state;
     cache_pages(1000);
+    m->swap_token.mm_id = 1;
     assert_true(zone_reclaim(local, GFP_KERNEL, 0));
+    assert_int_equal(m->swap_token.mm_id, 0); /* who lacks memory at home spares nobody */
     assert_true(mapping.nrpages <= 1000 - 32);
     /* It is content with a chunk. */
     assert_true(mapping.nrpages > 800);
