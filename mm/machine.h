@@ -52,13 +52,13 @@ struct tunables {
     unsigned percpu_pagelist_fraction;
     unsigned panic_on_oom;
     unsigned oom_kill_allocating_task;
-    unsigned stat_interval; /* seconds between foldings of the counters: the host's timer calls vmstat_update() */
-    unsigned swap_token;    /* 1: the pages of one address space at a time are spared (mm/swap_token.h) */
-    unsigned zone_reclaim_mode;      /* enum zone_reclaim_bits (mm/zone_reclaim.h) */
-    unsigned min_unmapped_ratio;     /* percent of a zone; 0..100 */
-    unsigned min_slab_ratio;         /* percent of a zone; 0..100 */
-    unsigned vfs_cache_pressure;     /* percent, for the host's shrinkers (shrinker_pressure()) */
-    unsigned dirty_ratio;            /* percent, 0..100, less than 5 is taken as 5 */
+    unsigned stat_interval;      /* seconds between foldings of the counters: the host's timer calls vmstat_update() */
+    unsigned swap_token;         /* 1: the pages of one address space at a time are spared (mm/swap_token.h) */
+    unsigned zone_reclaim_mode;  /* enum zone_reclaim_bits (mm/zone_reclaim.h) */
+    unsigned min_unmapped_ratio; /* percent of a zone; 0..100 */
+    unsigned min_slab_ratio;     /* percent of a zone; 0..100 */
+    unsigned vfs_cache_pressure; /* percent, for the host's shrinkers (shrinker_pressure()) */
+    unsigned dirty_ratio;        /* percent, 0..100, less than 5 is taken as 5 */
     unsigned dirty_background_ratio; /* percent, 0..100 */
     unsigned laptop_mode;            /* 1: reclaim writes only when it must, and then everything */
     enum zonelist_order zonelist_order;
@@ -73,9 +73,9 @@ struct tunables {
     unsigned park_neighbours;        /* 1: a cold page takes the cold pages of its 2 MiB block along */
     unsigned fault_around_max;       /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
     unsigned read_around_max;        /* pages read along with one from a device, 2..64, a power of two; 0: none */
-    unsigned oom_score_adj;      /* 1: badness counts pages and oom_score_adj only */
-    unsigned oom_reaper;         /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
-    unsigned psi;                /* 1: time lost to want of memory is measured (mm/psi.h) */
+    unsigned oom_score_adj;          /* 1: badness counts pages and oom_score_adj only */
+    unsigned oom_reaper;             /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
+    unsigned psi;                    /* 1: time lost to want of memory is measured (mm/psi.h) */
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 
@@ -161,8 +161,8 @@ struct machine {
         struct lock lock;
         struct oom_victim victims[MAX_MMS]; /* by mapping id - 1; under lock */
     } reaper;                               /* mm/oom_reaper.c */
-    struct rwlock shrinkers_lock; /* read while one is being called */
-    struct shrinker *shrinkers;   /* under shrinkers_lock */
+    struct rwlock shrinkers_lock;           /* read while one is being called */
+    struct shrinker *shrinkers;             /* under shrinkers_lock */
 
     struct lock files_lock;            /* the two lists */
     struct address_space *files;       /* under files_lock */

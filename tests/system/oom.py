@@ -69,7 +69,8 @@ print(libc.mmap(None, 1 << 30, 3, 0x4022, -1, 0) != ctypes.c_void_p(-1).value)
 print(libc.malloc(1 << 20) is not None)
 """], RAM, "--oom=fail", swap="none"))
     harness.expect_end(run)
-    harness.expect(run.stdout.decode().split() == ["None", "True", "ENOMEM", "True", "True"], f"it printed {run.stdout!r}")
+    printed = run.stdout.decode().split()
+    harness.expect(printed == ["None", "True", "ENOMEM", "True", "True"], f"it printed {printed}")
 
 
 def lives_with_enough_swap(suite):
