@@ -235,7 +235,8 @@ def make_lines(path, nr):
     draw = random.Random(1)
     with open(path, "w", encoding="ascii") as file:
         for i in range(nr):
-            file.write(f"{draw.getrandbits(64):016x} {i} {draw.getrandbits(1600):x} {'the quick brown fox ' * (i % 9)}\n")
+            text = "the quick brown fox " * (i % 9)
+            file.write(f"{draw.getrandbits(64):016x} {i} {draw.getrandbits(1600):x} {text}\n")
 
 
 def make_c_source(path, nr_functions):
