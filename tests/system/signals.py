@@ -298,8 +298,8 @@ def job_under_shell(suite):
 
 
 def crash(suite, number):
-    run = suite.run(suite.weir([PYTHON, "-c", f"import os; x = bytearray(64 << 20); os.kill(os.getpid(), {int(number)})"],
-                               RAM))
+    script = f"import os; x = bytearray(64 << 20); os.kill(os.getpid(), {int(number)})"
+    run = suite.run(suite.weir([PYTHON, "-c", script], RAM))
     harness.expect_end(run, 128 + number)
     harness.expect(run.stdout == b"" and run.stderr == b"", f"it printed {run.stdout + run.stderr!r}")
 
