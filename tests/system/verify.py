@@ -13,7 +13,7 @@ THREADS = 4
 def right_bytes(suite, *options):
     seconds = harness.seconds()
     run = suite.run(suite.weir([suite.helper("verify"), *options, str(SIZE_MIB), str(THREADS), str(seconds)], RAM),
-                    timeout_s=seconds * 2 + 60)
+                    timeout_s=seconds * 3 + 100)
     harness.expect_end(run)
     words = run.stdout.decode().split()
     figures = dict(zip(words[::2], words[1::2]))
