@@ -68,6 +68,7 @@ static void zone_init(struct machine *m, struct pglist_data *node, unsigned type
     zone->type = (enum zone_type)type;
     zone->present_pages = zone_span(&m->map, (unsigned)node->node_id, type, &start, &end);
     zone->zone_start_pfn = start;
+    zone->first_pageblock = start >> PAGEBLOCK_ORDER;
     zone->spanned_pages = end - start;
     atomic_store_explicit(&zone->prev_priority, DEF_PRIORITY, memory_order_relaxed);
     lock_init(&zone->lock, RANK_ZONE);
@@ -104,6 +105,26 @@ static struct memory_map copy_map(const struct memory_map *map, struct boot_memo
     return copy;
 }
 
+/* The zone's free blocks; zone: NULL if only the sizes are asked for. */
+static void lay_out_blocks(struct zone *zone, uint32_t start, uint32_t end, unsigned nr_cpus,
+                           struct boot_memory *boot) {
+    size_t nr = ((end - 1) >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER) + 1;
+    unsigned shift, nr_shards = buddy_shards(start, end, nr_cpus, &shift);
+    uint8_t *types = boot_take(boot, nr);
+    struct pageblock *blocks = boot_take(boot, nr * sizeof(struct pageblock));
+    pageblock_map *maps = boot_take(boot, nr * sizeof(pageblock_map));
+    struct zone_shard *shards = boot_take(boot, nr_shards * sizeof(struct zone_shard));
+
+    if (!zone)
+        return;
+    zone->pageblock_type = types;
+    zone->pageblocks = blocks;
+    zone->pageblock_maps = maps;
+    zone->shards = shards;
+    zone->nr_shards = nr_shards;
+    zone->shard_shift = shift;
+}
+
 /* Lays out (and, with memory behind it, sets up) everything but the descriptors' contents. */
 static struct machine *lay_out(const struct memory_map *map, struct boot_memory *boot) {
     const struct memory_range *last = &map->ranges[map->nr_ranges - 1];
@@ -111,6 +132,7 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
     struct machine *m = boot_take(boot, sizeof(struct machine));
     struct per_cpu *per_cpu = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu));
     struct memory_map copy = copy_map(map, boot);
+    _Atomic uint64_t *arena_map;
     struct page *mem_map;
 
     if (m)
@@ -131,17 +153,16 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
             if (zone_span(map, n, type, &start, &end) == 0)
                 continue;
             struct per_cpu_pageset *pageset = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu_pageset));
-            uint8_t *types = boot_take(boot, (end >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER) + 1);
-
-            if (node) {
+            if (node)
                 node->node_zones[type].pageset = pageset;
-                node->node_zones[type].pageblock_type = types;
-            }
+            lay_out_blocks(node ? &node->node_zones[type] : NULL, start, end, map->nr_cpus, boot);
         }
     }
+    arena_map = boot_take(boot, ((end_pfn - 1) / 64 - start_pfn / 64 + 1) * sizeof(*arena_map));
     mem_map = boot_take(boot, (size_t)(end_pfn - start_pfn) * sizeof(struct page));
     if (m) {
         m->per_cpu = per_cpu;
+        m->arena_map = arena_map;
         m->mem_map = mem_map;
         m->start_pfn = start_pfn;
         m->end_pfn = end_pfn;
@@ -151,10 +172,7 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
     return m;
 }
 
-/* Descriptors of frames that do not exist name a zone type that does not exist either. */
-#define HOLE_FLAGS ((uint32_t)MAX_NR_ZONES << PG_ZONE_SHIFT | 1u << PG_reserved)
-
-static void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags) {
+void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags) {
     for (uint32_t pfn = start_pfn; pfn < end_pfn; pfn++) {
         struct page *page = pfn_to_page(m, pfn);
 
@@ -164,17 +182,24 @@ static void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, 
     }
 }
 
-static void init_mem_map(struct machine *m) {
-    uint32_t pfn = m->start_pfn;
+/* What the range has of a pageblock only in part. The others' descriptors wait until they are needed (mm/buddy.c). */
+static void init_range(struct machine *m, const struct memory_range *range) {
+    uint32_t end = range->start_pfn + range->nr_pages;
+    uint32_t whole = (range->start_pfn + PAGEBLOCK_PAGES - 1) & ~(PAGEBLOCK_PAGES - 1);
+    uint32_t whole_end = end & ~(PAGEBLOCK_PAGES - 1);
+    uint32_t flags = zone_page_flags(&m->nodes[range->node]->node_zones[range->zone_type]);
 
-    for (unsigned i = 0; i < m->map.nr_ranges; i++) {
-        const struct memory_range *range = &m->map.ranges[i];
-
-        init_pages(m, pfn, range->start_pfn, HOLE_FLAGS);
-        pfn = range->start_pfn + range->nr_pages;
-        init_pages(m, range->start_pfn, pfn,
-                   (uint32_t)range->zone_type << PG_ZONE_SHIFT | (uint32_t)range->node << PG_NODE_SHIFT);
+    if (whole >= whole_end) {
+        init_pages(m, range->start_pfn, end, flags);
+    } else {
+        init_pages(m, range->start_pfn, whole, flags);
+        init_pages(m, whole_end, end, flags);
     }
+}
+
+static void init_mem_map(struct machine *m) {
+    for (unsigned i = 0; i < m->map.nr_ranges; i++)
+        init_range(m, &m->map.ranges[i]);
 }
 
 static void free_all_memory(struct machine *m) {
@@ -208,6 +233,9 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
         lock_init(&m->per_cpu[cpu].pagevec_lock, RANK_PAGEVEC);
     init_mem_map(m);
+    gfp_init(m);
+    for_each_populated_zone(m, zone)
+        m->zone_by_flags[(unsigned)zone->node->node_id << (PG_NODE_SHIFT - PG_ZONE_SHIFT) | (zone->type + 1)] = zone;
     for_each_populated_zone(m, zone) {
         buddy_init(zone);
         pcp_init(zone);
@@ -221,12 +249,6 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
 
 bool pfn_valid(const struct machine *m, uint32_t pfn) {
     return pfn >= m->start_pfn && pfn < m->end_pfn && page_zone_type(pfn_to_page(m, pfn)) < MAX_NR_ZONES;
-}
-
-struct zone *page_zone(const struct machine *m, const struct page *page) {
-    uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
-
-    return &m->nodes[flags >> PG_NODE_SHIFT]->node_zones[flags >> PG_ZONE_SHIFT & 7u];
 }
 
 static struct zone *next_populated_from(const struct machine *m, unsigned node, unsigned type) {

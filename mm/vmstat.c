@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/vmstat.h"
 
+#include "mm/buddy.h"
 #include "mm/machine.h"
 
 #define THRESHOLD_MAX 125
@@ -27,10 +28,6 @@ static unsigned long never_negative(long value) {
     return value < 0 ? 0 : (unsigned long)value;
 }
 
-unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item) {
-    return never_negative(atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed));
-}
-
 unsigned long global_page_state(const struct machine *m, enum zone_stat_item item) {
     return never_negative(atomic_load_explicit(&m->vm_stat[item], memory_order_relaxed));
 }
@@ -46,6 +43,8 @@ unsigned long node_page_state(const struct machine *m, int node, enum zone_stat_
 long zone_page_state_exact(const struct zone *zone, enum zone_stat_item item) {
     long value = atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
 
+    if (item == NR_FREE_PAGES && zone->shards)
+        value = zone_free_pages_exact(zone);
     for (unsigned cpu = 0; zone->pageset && cpu < zone->machine->nr_cpus; cpu++)
         value += atomic_load_explicit(&zone->pageset[cpu].vm_stat_diff[item], memory_order_relaxed);
     return value;
@@ -89,6 +88,7 @@ void dec_zone_page_state(struct zone *zone, enum zone_stat_item item) {
 
 void refresh_vm_stats(struct machine *m) {
     for_each_populated_zone(m, zone) {
+        buddy_publish_counts(zone);
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
             for (unsigned item = 0; item < NR_VM_ZONE_STAT_ITEMS; item++) {
                 _Atomic int8_t *diff = &zone->pageset[cpu].vm_stat_diff[item];
@@ -111,11 +111,15 @@ void all_vm_events(const struct machine *m, unsigned long *ret_events) {
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
             ret_events[item] += atomic_load_explicit(&m->per_cpu[cpu].vm_events[item], memory_order_relaxed);
     }
-    /* Single pages are counted where they pass, under a lock that is held there anyway. */
+    /* Pages are counted where they pass, under a lock that is held there anyway. */
     for_each_populated_zone(m, zone) {
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
             ret_events[PGALLOC + zone->type] += __atomic_load_n(&zone->pageset[cpu].nr_allocated, __ATOMIC_RELAXED);
             ret_events[PGFREE] += __atomic_load_n(&zone->pageset[cpu].nr_freed, __ATOMIC_RELAXED);
+        }
+        for (unsigned i = 0; i < zone->nr_shards; i++) {
+            ret_events[PGALLOC + zone->type] += __atomic_load_n(&zone->shards[i].nr_allocated, __ATOMIC_RELAXED);
+            ret_events[PGFREE] += __atomic_load_n(&zone->shards[i].nr_freed, __ATOMIC_RELAXED);
         }
     }
 }
