@@ -2,6 +2,7 @@
 /* The public calls (weir/mm.h) in terms of the core's own: names, and the locks that a host need not know of. */
 #include <weir/mm.h>
 
+#include "mm/buddy.h"
 #include "mm/check.h"
 #include "mm/memory.h"
 #include "mm/mlock.h"
@@ -124,7 +125,7 @@ struct weir_page *weir_pfn_page(const struct weir_machine *m, uint32_t pfn) {
 }
 
 bool weir_pfn_valid(const struct weir_machine *m, uint32_t pfn) {
-    return pfn_valid(machine_of(m), pfn);
+    return frame_exists(machine_of(m), pfn);
 }
 
 unsigned long weir_nr_free(const struct weir_machine *m, int node) {

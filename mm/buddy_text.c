@@ -37,8 +37,6 @@ static void text_cell(struct text *text, unsigned long n, int width) {
 }
 
 static void free_counts(struct text *text, struct zone *zone) {
-    const struct platform *p = zone->machine->platform;
-
     for (unsigned type = 0; type < MIGRATE_TYPES; type++) {
         text_str(text, "Node ", 0);
         text_signed(text, zone->node->node_id, 4);
@@ -47,10 +45,8 @@ static void free_counts(struct text *text, struct zone *zone) {
         text_str(text, ", type ", 0);
         text_str(text, type_names[type], 12);
         text_str(text, " ", 0);
-        lock_acquire(p, &zone->lock);
         for (unsigned order = 0; order < MAX_ORDER; order++)
             text_cell(text, nr_free_blocks_of_type(zone, order, (enum migratetype)type), 6);
-        lock_release(p, &zone->lock);
         text_str(text, "\n", 0);
     }
 }
@@ -64,7 +60,8 @@ static void block_counts(struct text *text, struct zone *zone) {
     for (uint32_t pfn = zone->zone_start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES) {
         uint32_t first = pfn < zone->zone_start_pfn ? zone->zone_start_pfn : pfn;
 
-        if (pfn_valid(m, first) && page_zone(m, pfn_to_page(m, first)) == zone)
+        if (!frame_has_descriptor(zone, first) ||
+            (pfn_valid(m, first) && page_zone(m, pfn_to_page(m, first)) == zone))
             counts[get_pageblock_migratetype(zone, pfn_to_page(m, first))]++;
     }
     text_zone(text, zone);

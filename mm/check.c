@@ -13,57 +13,57 @@ struct census {
     unsigned long free, pcp, lru;
 };
 
-/* What the first page of a free block says holds for the block: nobody else may say anything. */
-static const char *check_free_block(struct zone *zone, uint32_t pfn) {
-    struct machine *m = zone->machine;
-    uint32_t end = pfn + (1u << buddy_order(pfn_to_page(m, pfn)));
+static const char *check_free_page(const struct page *page) {
+    if (page_count(page) != 0 || page_mapped(page))
+        return "page: a page within a free block is in use";
+    if (atomic_load_explicit(&page->flags, memory_order_relaxed) & ~PAGE_KEPT_MASK)
+        return page_test(page, PG_pcp) || page_test(page, PG_lru)
+                   ? "page: one page in two of buddy lists, per-CPU lists and LRU lists"
+                   : "page: a page within a free block has flags";
+    return NULL;
+}
 
-    for (uint32_t i = pfn; i < end; i++) {
-        const struct page *page = pfn_to_page(m, i);
-        uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed) & ~PAGE_KEPT_MASK;
-
-        if (!pfn_valid(m, i) || page_zone(m, page) != zone)
-            return "page: a free block reaches out of its zone";
-        if (flags != (i == pfn ? 1u << PG_buddy : 0))
-            return "page: a page within a free block has flags, or begins another one";
+static const char *check_page(const struct page *page, bool free, struct census *census) {
+    if (free) {
+        census->free++;
+        return check_free_page(page);
+    }
+    if (page_test(page, PG_pcp) && page_test(page, PG_lru))
+        return "page: one page in two of buddy lists, per-CPU lists and LRU lists";
+    if (page_test(page, PG_pcp)) {
+        census->pcp++;
         if (page_count(page) != 0 || page_mapped(page))
-            return "page: a page within a free block is in use";
+            return "page: a page on a per-CPU list is in use";
+    } else if (page_test(page, PG_lru)) {
+        census->lru++;
+        if (page_count(page) == 0)
+            return "page: a page on an LRU list has no reference";
+    } else if (page_count(page) < 0) {
+        return "page: a negative reference count";
     }
     return NULL;
 }
 
 static const char *take_census(struct zone *zone, struct census *ret) {
     struct machine *m = zone->machine;
-    uint32_t end = zone->zone_start_pfn + (uint32_t)zone->spanned_pages, step;
+    uint32_t end = zone->zone_start_pfn + (uint32_t)zone->spanned_pages;
 
     *ret = (struct census){0};
-    for (uint32_t pfn = zone->zone_start_pfn; pfn < end; pfn += step) {
+    for (uint32_t pfn = zone->zone_start_pfn; pfn < end; pfn++) {
         const struct page *page = pfn_to_page(m, pfn);
+        bool free = frame_is_free(zone, pfn);
         const char *wrong;
-        int states;
 
-        step = 1;
-        if (!pfn_valid(m, pfn) || page_zone(m, page) != zone)
-            continue;
-        states = page_test(page, PG_buddy) + page_test(page, PG_pcp) + page_test(page, PG_lru);
-        if (states > 1)
-            return "page: one page in two of buddy lists, per-CPU lists and LRU lists";
-        if (page_test(page, PG_buddy)) {
-            wrong = check_free_block(zone, pfn);
+        if (!frame_has_descriptor(zone, pfn)) {
+            if (!free)
+                return "page: a page in use has no descriptor";
+            ret->free++;
+        } else if (pfn_valid(m, pfn) && page_zone(m, page) == zone) {
+            wrong = check_page(page, free, ret);
             if (wrong)
                 return wrong;
-            step = 1u << buddy_order(page);
-            ret->free += step;
-        } else if (page_test(page, PG_pcp)) {
-            if (page_count(page) != 0 || page_mapped(page))
-                return "page: a page on a per-CPU list is in use";
-            ret->pcp++;
-        } else if (page_test(page, PG_lru)) {
-            if (page_count(page) == 0)
-                return "page: a page on an LRU list has no reference";
-            ret->lru++;
-        } else if (page_count(page) < 0) {
-            return "page: a negative reference count";
+        } else if (free) {
+            return "page: a free block reaches out of its zone";
         }
     }
     return NULL;
@@ -79,7 +79,7 @@ static const char *check_counters(struct zone *zone) {
             if (diff > set->stat_threshold || diff < -set->stat_threshold)
                 return "vmstat: a per-CPU delta is beyond its threshold";
         }
-        if (lock_is_held(&set->lock))
+        if (bias_is_held(&set->lock))
             return "lock: a per-CPU list's lock is held";
     }
     return NULL;
@@ -108,7 +108,7 @@ static const char *check_zone(struct zone *zone) {
         (wrong = pcp_check(zone, &pcp)) || (wrong = lru_check(zone)) || (wrong = take_census(zone, &census)))
         return wrong;
     if (census.free != free)
-        return "buddy: a block is marked free but on no list, or on two";
+        return "buddy: frames are free that no pageblock counts";
     if (census.pcp != pcp)
         return "pcp: a page is marked as on a per-CPU list but on none, or on two";
     if ((long)census.lru != zone_page_state_exact(zone, NR_ACTIVE) + zone_page_state_exact(zone, NR_INACTIVE))

@@ -120,7 +120,7 @@ enum mm_status add_to_page_cache(struct address_space *mapping, struct page *pag
 
     MM_ASSERT(mapping->machine, page_test(page, PG_locked));
     /* Its bytes are the core's, at page_address(), even where the frame counts as movable. */
-    page_set(page, PG_arena);
+    page_note_arena(mapping->machine, page);
     return enter(mapping, page, index, gfp, &shadow);
 }
 
@@ -129,7 +129,7 @@ enum mm_status add_to_page_cache_lru(struct address_space *mapping, struct page 
     enum mm_status status;
 
     MM_ASSERT(mapping->machine, page_test(page, PG_locked));
-    page_set(page, PG_arena);
+    page_note_arena(mapping->machine, page);
     status = enter(mapping, page, index, gfp, &shadow);
     if (status != MM_OK)
         return status;
@@ -247,7 +247,7 @@ bool replace_page_cache_page(struct page *old, struct page *new) {
         __builtin_memcpy(page_address(m, new), page_address(m, old), PAGE_SIZE);
         new->private = old->private;
         atomic_store_explicit(&new->owner, page_file_owner(mapping), memory_order_release);
-        page_set(new, PG_arena);
+        page_note_arena(m, new);
         get_page(new);
         swap_index_replace(&mapping->pages, key(old->private), page_to_pfn(m, new));
         atomic_store_explicit(&old->owner, 0, memory_order_release);

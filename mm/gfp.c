@@ -8,7 +8,7 @@ static bool has_type(const struct machine *m, enum zone_type type) {
     return m->zone_types >> type & 1u;
 }
 
-unsigned gfp_zone(const struct machine *m, gfp_t gfp) {
+static unsigned zone_of(const struct machine *m, gfp_t gfp) {
     if (gfp & __GFP_DMA && has_type(m, ZONE_DMA))
         return ZONE_DMA;
     if (gfp & __GFP_DMA32 && has_type(m, ZONE_DMA32))
@@ -18,11 +18,9 @@ unsigned gfp_zone(const struct machine *m, gfp_t gfp) {
     return gfp & __GFP_HIGHMEM ? ZONE_HIGHMEM : ZONE_NORMAL;
 }
 
-unsigned gfp_migratetype(const struct machine *m, gfp_t gfp) {
-    MM_DEBUG_ASSERT(m, (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) != (__GFP_MOVABLE | __GFP_RECLAIMABLE));
-    if (!m->mobility_grouping)
-        return MIGRATE_UNMOVABLE;
-    if (gfp & __GFP_MOVABLE)
-        return MIGRATE_MOVABLE;
-    return gfp & __GFP_RECLAIMABLE ? MIGRATE_RECLAIMABLE : MIGRATE_UNMOVABLE;
+void gfp_init(struct machine *m) {
+    for (gfp_t bits = 0; bits < 8; bits++) {
+        m->gfp_zones[gfp_zone_index(bits)] = (uint8_t)zone_of(m, bits);
+        m->gfp_zones[gfp_zone_index(bits | __GFP_MOVABLE)] = (uint8_t)zone_of(m, bits | __GFP_MOVABLE);
+    }
 }

@@ -50,10 +50,10 @@ enum alloc_flags {
     ALLOC_CPUSET = 0x40,
 };
 
-struct machine;
-/* The highest zone type that a request may use. */
-unsigned gfp_zone(const struct machine *m, gfp_t gfp);
-/* UNMOVABLE, RECLAIMABLE or MOVABLE; UNMOVABLE while grouping is off. */
-unsigned gfp_migratetype(const struct machine *m, gfp_t gfp);
+/* A mask's zone bits as an index into machine->gfp_zones. */
+#define GFP_ZONE_INDEXES 16u
+static inline unsigned gfp_zone_index(gfp_t gfp) {
+    return (gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32)) | (gfp & __GFP_MOVABLE ? 8u : 0u);
+}
 
 #endif

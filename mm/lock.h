@@ -30,6 +30,7 @@ enum lock_rank {
     RANK_LRU,        /* zone->lru_lock */
     RANK_PCP,        /* one CPU's page lists of one zone */
     RANK_ZONE,       /* zone->lock */
+    RANK_SHARD,      /* a part of a zone's free blocks */
     RANK_OOM,        /* machine->oom_lock: zone flags of a whole zonelist */
     RANK_HOST,       /* the platform's own, innermost */
 };

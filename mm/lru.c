@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/lru.h"
 
+#include "mm/buddy.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
 #include "mm/workingset.h"
@@ -235,9 +236,12 @@ static unsigned long isolate_around(struct zone *zone, const struct page *page, 
         struct page *other;
         bool active;
 
-        /* A hole: no block can come of it. */
-        if (!pfn_valid(m, pfn))
+        if (!pfn_valid(m, pfn)) {
+            /* Not needed yet, and so free. In a hole no block can come of it. */
+            if (frame_exists(m, pfn))
+                continue;
             break;
+        }
         other = pfn_to_page(m, pfn);
         if (other == page || page_zone(m, other) != zone || !page_test(other, PG_lru))
             continue;

@@ -77,6 +77,7 @@ static void zone_init(struct machine *m, struct pglist_data *node, unsigned type
     zone->type = (enum zone_type)type;
     zone_span(&m->map, (unsigned)node->node_id, type, &start, &end, &zone->present_pages);
     zone->zone_start_pfn = start;
+    zone->first_pageblock = start >> PAGEBLOCK_ORDER;
     zone->spanned_pages = end - start;
     atomic_store_explicit(&zone->prev_priority, DEF_PRIORITY, memory_order_relaxed);
     lock_init(&zone->lock, RANK_ZONE);
@@ -116,6 +117,26 @@ static struct memory_map copy_map(const struct memory_map *map, struct boot_memo
     return copy;
 }
 
+/* The zone's free blocks; zone: NULL if only the sizes are asked for. */
+static void lay_out_blocks(struct zone *zone, uint32_t start, uint32_t end, unsigned nr_cpus,
+                           struct boot_memory *boot) {
+    size_t nr = ((end - 1) >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER) + 1;
+    unsigned shift, nr_shards = buddy_shards(start, end, nr_cpus, &shift);
+    uint8_t *types = boot_take(boot, nr);
+    struct pageblock *blocks = boot_take(boot, nr * sizeof(struct pageblock));
+    pageblock_map *maps = boot_take(boot, nr * sizeof(pageblock_map));
+    struct zone_shard *shards = boot_take(boot, nr_shards * sizeof(struct zone_shard));
+
+    if (!zone)
+        return;
+    zone->pageblock_type = types;
+    zone->pageblocks = blocks;
+    zone->pageblock_maps = maps;
+    zone->shards = shards;
+    zone->nr_shards = nr_shards;
+    zone->shard_shift = shift;
+}
+
 /* Lays out (and, with memory behind it, sets up) everything but the descriptors' contents. */
 static struct machine *lay_out(const struct memory_map *map, struct boot_memory *boot) {
     const struct memory_range *last = &map->ranges[map->nr_ranges - 1];
@@ -123,6 +144,7 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
     struct machine *m = boot_take(boot, sizeof(struct machine));
     struct per_cpu *per_cpu = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu));
     struct memory_map copy = copy_map(map, boot);
+    _Atomic uint64_t *arena_map;
     struct page *mem_map;
 
     if (m)
@@ -144,17 +166,16 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
             if (zone_span(map, n, type, &start, &end, &present) == 0)
                 continue;
             struct per_cpu_pageset *pageset = boot_take(boot, map->nr_cpus * sizeof(struct per_cpu_pageset));
-            uint8_t *types = boot_take(boot, (end >> PAGEBLOCK_ORDER) - (start >> PAGEBLOCK_ORDER) + 1);
-
-            if (node) {
+            if (node)
                 node->node_zones[type].pageset = pageset;
-                node->node_zones[type].pageblock_type = types;
-            }
+            lay_out_blocks(node ? &node->node_zones[type] : NULL, start, end, map->nr_cpus, boot);
         }
     }
+    arena_map = boot_take(boot, ((end_pfn - 1) / 64 - start_pfn / 64 + 1) * sizeof(*arena_map));
     mem_map = boot_take(boot, (size_t)(end_pfn - start_pfn) * sizeof(struct page));
     if (m) {
         m->per_cpu = per_cpu;
+        m->arena_map = arena_map;
         m->mem_map = mem_map;
         m->start_pfn = start_pfn;
         m->end_pfn = end_pfn;
@@ -164,10 +185,7 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
     return m;
 }
 
-/* Descriptors of frames that do not exist name a zone type that does not exist either. */
-#define HOLE_FLAGS ((uint32_t)MAX_NR_ZONES << PG_ZONE_SHIFT | 1u << PG_reserved)
-
-static void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags) {
+void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags) {
     for (uint32_t pfn = start_pfn; pfn < end_pfn; pfn++) {
         struct page *page = pfn_to_page(m, pfn);
 
@@ -177,34 +195,36 @@ static void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, 
     }
 }
 
-static uint32_t range_flags(const struct memory_range *range) {
-    return (uint32_t)range->zone_type << PG_ZONE_SHIFT | (uint32_t)range->node << PG_NODE_SHIFT;
-}
+/* What the range has of a pageblock only in part. The others' descriptors wait until they are needed (mm/buddy.c). */
+static void init_range(struct machine *m, const struct memory_range *range) {
+    uint32_t end = range->start_pfn + range->nr_pages;
+    uint32_t whole = (range->start_pfn + PAGEBLOCK_PAGES - 1) & ~(PAGEBLOCK_PAGES - 1);
+    uint32_t whole_end = end & ~(PAGEBLOCK_PAGES - 1);
+    uint32_t flags = zone_page_flags(&m->nodes[range->node]->node_zones[range->zone_type]);
 
-static void init_mem_map(struct machine *m) {
-    uint32_t pfn = m->start_pfn;
-
-    for (unsigned i = 0; i < m->map.nr_ranges; i++) {
-        const struct memory_range *range = &m->map.ranges[i];
-
-        init_pages(m, pfn, range->start_pfn, HOLE_FLAGS);
-        pfn = range->start_pfn + range->nr_pages;
-        init_pages(m, range->start_pfn, pfn, range_is_offline(&m->map, i) ? HOLE_FLAGS : range_flags(range));
+    if (whole >= whole_end) {
+        init_pages(m, range->start_pfn, end, flags);
+    } else {
+        init_pages(m, range->start_pfn, whole, flags);
+        init_pages(m, whole_end, end, flags);
     }
 }
 
-void mem_map_online(struct machine *m, uint32_t start_pfn, uint32_t nr_pages, const struct memory_range *range) {
-    init_pages(m, start_pfn, start_pfn + nr_pages, range_flags(range));
+static void init_mem_map(struct machine *m) {
+    for (unsigned i = 0; i < m->map.nr_ranges; i++)
+        if (!range_is_offline(&m->map, i))
+            init_range(m, &m->map.ranges[i]);
 }
 
 void mem_map_offline(struct machine *m, uint32_t start_pfn, uint32_t nr_pages) {
-    init_pages(m, start_pfn, start_pfn + nr_pages, HOLE_FLAGS);
+    init_pages(m, start_pfn, start_pfn + nr_pages, 0);
 }
 
 void machine_zone_populated(struct machine *m, struct zone *zone) {
     pcp_init(zone);
     vmstat_init(zone);
     m->zone_types |= 1u << zone->type;
+    gfp_init(m);
     if (zone->node->nr_zones <= (int)zone->type)
         zone->node->nr_zones = (int)zone->type + 1;
 }
@@ -227,6 +247,12 @@ size_t machine_boot_bytes(const struct memory_map *map) {
     return (boot.used + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
+/* A zone that has frames, or may come to have some: its free blocks, and how it is found from a page. */
+static void zone_boot(struct machine *m, struct zone *zone) {
+    m->zone_by_flags[zone_page_flags(zone) >> PG_ZONE_SHIFT] = zone;
+    buddy_init(zone);
+}
+
 struct machine *machine_boot(const struct platform *platform, const struct memory_map *map, void *boot) {
     struct boot_memory memory = {boot, 0};
     struct machine *m;
@@ -246,10 +272,11 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
         lock_init(&m->per_cpu[cpu].pagevec_lock, RANK_PAGEVEC);
     init_mem_map(m);
+    gfp_init(m);
     for (unsigned n = 0; n < m->nr_nodes; n++)
         for (unsigned type = 0; type < MAX_NR_ZONES; type++)
             if (m->nodes[n]->node_zones[type].spanned_pages)
-                buddy_init(&m->nodes[n]->node_zones[type]);
+                zone_boot(m, &m->nodes[n]->node_zones[type]);
     for_each_populated_zone(m, zone) {
         pcp_init(zone);
         vmstat_init(zone);
@@ -262,12 +289,6 @@ struct machine *machine_boot(const struct platform *platform, const struct memor
 
 bool pfn_valid(const struct machine *m, uint32_t pfn) {
     return pfn >= m->start_pfn && pfn < m->end_pfn && page_zone_type(pfn_to_page(m, pfn)) < MAX_NR_ZONES;
-}
-
-struct zone *page_zone(const struct machine *m, const struct page *page) {
-    uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
-
-    return &m->nodes[flags >> PG_NODE_SHIFT]->node_zones[flags >> PG_ZONE_SHIFT & 7u];
 }
 
 static struct zone *next_populated_from(const struct machine *m, unsigned node, unsigned type) {

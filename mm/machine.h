@@ -8,6 +8,7 @@
 #ifndef MM_MACHINE_H
 #define MM_MACHINE_H
 
+#include "mm/gfp.h"
 #include "mm/lock.h"
 #include "mm/page.h"
 #include "mm/platform.h"
@@ -88,8 +89,9 @@ struct pagevec {
     struct page *pages[PAGEVEC_SIZE];
 };
 
-/* Per CPU: event counters, and the pagevecs of the LRU lists (mm/lru.h). */
+/* Per CPU: where its requests look first, event counters, and the pagevecs of the LRU lists (mm/lru.h). */
 struct per_cpu {
+    struct zone *first_zone[GFP_ZONE_INDEXES];          /* (C) of the zonelist that gfp_zone_index() leads to */
     _Atomic unsigned long vm_events[NR_VM_EVENT_ITEMS]; /* (A) */
     struct lock pagevec_lock;                           /* guards the pagevecs */
     struct pagevec lru_add, lru_add_active, lru_rotate;
@@ -121,20 +123,24 @@ struct swap_info;
 struct swap_cache;
 
 struct machine {
-    const struct platform *platform;         /* (C) */
-    struct memory_map map;                   /* (C) */
-    struct page *mem_map;                    /* (C) descriptor of pfn start_pfn */
-    uint32_t start_pfn, end_pfn;             /* (C) */
-    unsigned nr_cpus, nr_nodes;              /* (C) */
-    struct pglist_data *nodes[MAX_NUMNODES]; /* (C) */
-    struct per_cpu *per_cpu;                 /* (C) [nr_cpus]; vm events, pagevecs */
+    const struct platform *platform; /* (C) */
+    struct memory_map map;           /* (C) */
+    struct page *mem_map;            /* (C) descriptor of pfn start_pfn */
+    uint32_t start_pfn, end_pfn;     /* (C) */
+    /* (A) bit per frame from start_pfn & ~63: the core may have left bytes at its page_address() */
+    _Atomic uint64_t *arena_map;
+    unsigned nr_cpus, nr_nodes;                             /* (C) */
+    struct pglist_data *nodes[MAX_NUMNODES];                /* (C) */
+    struct zone *zone_by_flags[1u << (32 - PG_ZONE_SHIFT)]; /* (C) by the bits of page->flags above the flags */
+    struct per_cpu *per_cpu;                                /* (C) [nr_cpus]; vm events, pagevecs */
     struct tunables tune;
 
     unsigned long vm_total_pages; /* (C) */
     unsigned long totalreserve_pages;
-    bool mobility_grouping;             /* (C) false: all requests are UNMOVABLE */
-    unsigned zone_types;                /* (C) bit per zone type that exists on some node */
-    _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
+    bool mobility_grouping;              /* (C) false: all requests are UNMOVABLE */
+    unsigned zone_types;                 /* (C) but for mm/memory_hotplug.h; bit per zone type that exists on some node */
+    uint8_t gfp_zones[GFP_ZONE_INDEXES]; /* likewise; gfp_zone() by gfp_zone_index() */
+    _Atomic unsigned long nr_bad_pages;  /* (A) pages found in a bad state when freed or allocated, and repaired */
     _Atomic uint32_t around_window, around_hits, around_seen; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;          /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
@@ -190,18 +196,45 @@ static inline struct page *pfn_to_page(const struct machine *m, uint32_t pfn) {
 static inline uint32_t page_to_pfn(const struct machine *m, const struct page *page) {
     return m->start_pfn + (uint32_t)(page - m->mem_map);
 }
+/* May the core have bytes at page_address()? Where that is noted; stays when the frame is freed. */
+static inline _Atomic uint64_t *arena_word(const struct machine *m, uint32_t pfn) {
+    return &m->arena_map[(pfn >> 6) - (m->start_pfn >> 6)];
+}
+static inline bool page_in_arena(const struct machine *m, const struct page *page) {
+    uint32_t pfn = page_to_pfn(m, page);
+
+    return atomic_load_explicit(arena_word(m, pfn), memory_order_relaxed) >> pfn % 64 & 1;
+}
+/* The core puts bytes there though the frame was asked for as somebody's movable memory. */
+static inline void page_note_arena(const struct machine *m, const struct page *page) {
+    uint32_t pfn = page_to_pfn(m, page);
+
+    atomic_fetch_or_explicit(arena_word(m, pfn), UINT64_C(1) << pfn % 64, memory_order_relaxed);
+}
 static inline void *page_address(const struct machine *m, const struct page *page) {
     return (char *)m->map.arena + ((size_t)page_to_pfn(m, page) << PAGE_SHIFT);
 }
 static inline struct page *virt_to_page(const struct machine *m, const void *address) {
     return pfn_to_page(m, (uint32_t)(((uintptr_t)address - (uintptr_t)m->map.arena) >> PAGE_SHIFT));
 }
-/* False for holes and beyond the ends. */
+/* Makes descriptors those of free frames, with these flags. */
+void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags);
+/* The flags of a free frame of the zone. */
+static inline uint32_t zone_page_flags(const struct zone *zone) {
+    return ((uint32_t)zone->type + 1) << PG_ZONE_SHIFT | (uint32_t)zone->node->node_id << PG_NODE_SHIFT;
+}
+/*
+ * False for holes, beyond the ends, and for frames that have not been needed yet: they have no
+ * descriptor (frame_exists() in mm/buddy.h).
+ */
 bool pfn_valid(const struct machine *m, uint32_t pfn);
-struct zone *page_zone(const struct machine *m, const struct page *page);
+static inline struct zone *page_zone(const struct machine *m, const struct page *page) {
+    uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
 
-/* Descriptors of frames that come and go (mm/memory_hotplug.h). The zone's lock is held. */
-void mem_map_online(struct machine *m, uint32_t start_pfn, uint32_t nr_pages, const struct memory_range *range);
+    return m->zone_by_flags[flags >> PG_ZONE_SHIFT];
+}
+
+/* Descriptors of frames that go (mm/memory_hotplug.h). The zone's lock is held. */
 void mem_map_offline(struct machine *m, uint32_t start_pfn, uint32_t nr_pages);
 /* A zone that had no frame is about to have some: sets up its lists, and notes that its type exists. */
 void machine_zone_populated(struct machine *m, struct zone *zone);
@@ -218,6 +251,10 @@ static inline struct task *mm_current(const struct machine *m) {
 static inline unsigned mm_cpu(const struct machine *m) {
     return m->platform->cpu(m->platform->host);
 }
+/* The same for the current task, if that is known already. */
+static inline unsigned mm_task_cpu(const struct machine *m, const struct task *task) {
+    return task->cpu ? *task->cpu : mm_cpu(m);
+}
 
 #define MM_ASSERT(m, what)                                                                                             \
     do {                                                                                                               \
@@ -229,5 +266,22 @@ static inline unsigned mm_cpu(const struct machine *m) {
 #else
 #define MM_DEBUG_ASSERT(m, what) ((void)sizeof(what))
 #endif
+
+/* The highest zone type that a request may use. */
+static inline unsigned gfp_zone(const struct machine *m, gfp_t gfp) {
+    return m->gfp_zones[gfp_zone_index(gfp)];
+}
+/* Boot: fills machine->gfp_zones from zone_types. */
+void gfp_init(struct machine *m);
+/* UNMOVABLE, RECLAIMABLE or MOVABLE; UNMOVABLE while grouping is off. */
+static inline unsigned gfp_migratetype(const struct machine *m, gfp_t gfp) {
+    MM_DEBUG_ASSERT(m, (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) != (__GFP_MOVABLE | __GFP_RECLAIMABLE));
+    if (!m->mobility_grouping)
+        return MIGRATE_UNMOVABLE;
+    /* Both bits are a bug of the caller's. */
+    return (gfp / __GFP_RECLAIMABLE & 3u) < 3 ? gfp / __GFP_RECLAIMABLE & 3u : MIGRATE_MOVABLE;
+}
+_Static_assert(MIGRATE_RECLAIMABLE == 1 && MIGRATE_MOVABLE == 2 && __GFP_MOVABLE == 2 * __GFP_RECLAIMABLE,
+               "a mask's two bits are the type's number");
 
 #endif

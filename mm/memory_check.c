@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What must hold of page tables, the pages they map and the swap cache while no task is inside the core. */
+#include "mm/buddy.h"
 #include "mm/page_table.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
@@ -18,7 +19,7 @@ static const char *check_present(const struct block *block, unsigned index, pte_
         return "page table: an entry maps a frame that does not exist";
     if (page_owner(page) != page_owner_of(block->mm, block_address(block, index)) || !page_mapped(page))
         return "page table: a mapped page has another owner";
-    if (page_count(page) < 1 || page_test(page, PG_buddy) || page_test(page, PG_pcp))
+    if (page_count(page) < 1 || frame_is_free(page_zone(m, page), page_to_pfn(m, page)) || page_test(page, PG_pcp))
         return "page table: an entry maps a free page";
     if ((pte & PTE_PARKED) && (pte & (PTE_KEEP | PTE_ZERO)))
         return "page table: a page that is kept is parked";

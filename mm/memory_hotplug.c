@@ -13,9 +13,10 @@
 /* How often pages in use are moved before the range counts as busy: some are only just being used. */
 #define OFFLINE_TRIES 8u
 #define OFFLINE_WAIT_NS (UINT64_C(1000000000) / 100)
-_Static_assert(MAX_ORDER - 1 <= PAGEBLOCK_ORDER + 1, "a block reaches into one neighbouring pageblock at most");
 
-/* The range of the memory map that all of [start, end) lies in, or NULL. */
+/*
+ * The range of the memory map that all of [start, end) lies in, or NULL. Of a pageblock there, all frames exist or none.
+ */
 static const struct memory_range *range_of(const struct machine *m, uint32_t start, uint32_t end) {
     if (start >= end || (start | end) & (PAGEBLOCK_PAGES - 1))
         return NULL;
@@ -36,6 +37,8 @@ static struct zone *zone_of(const struct machine *m, const struct memory_range *
 static void zone_resized(struct machine *m, struct zone *resized, long by) {
     resized->present_pages += (unsigned long)by;
     resized->node->node_present_pages += (unsigned long)by;
+    buddy_set_batch(resized);
+    buddy_publish_counts(resized);
     pcp_set_sizes(resized, m->tune.percpu_pagelist_fraction);
     setup_per_zone_pages_min(m);
     setup_per_zone_lowmem_reserve(m);
@@ -54,14 +57,13 @@ enum mm_status online_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_p
 
     if (!range)
         return MM_INVAL;
-    for (uint32_t pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++)
-        if (pfn_valid(m, pfn))
+    for (uint32_t pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += PAGEBLOCK_PAGES)
+        if (frame_exists(m, pfn))
             return MM_INVAL;
     zone = zone_of(m, range);
     was_empty = !populated_zone(zone);
     for (uint32_t pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += PAGEBLOCK_PAGES) {
         lock_acquire(m->platform, &zone->lock);
-        mem_map_online(m, pfn, PAGEBLOCK_PAGES, range);
         set_pageblock_migratetype(zone, pfn_to_page(m, pfn), MIGRATE_MOVABLE);
         lock_release(m->platform, &zone->lock);
         buddy_add_range(zone, pfn, PAGEBLOCK_PAGES);
@@ -114,59 +116,15 @@ static unsigned long empty_range(struct machine *m, uint32_t start, uint32_t end
     return used;
 }
 
-/* The free block that holds pfn, or NULL: it can begin before the range. zone->lock held. */
-static struct page *block_around(const struct zone *zone, uint32_t pfn) {
-    const struct machine *m = zone->machine;
-
-    for (unsigned order = 0; order < MAX_ORDER; order++) {
-        uint32_t start = pfn & ~((1u << order) - 1);
-        struct page *page;
-
-        if (start < m->start_pfn || !pfn_valid(m, start))
-            return NULL;
-        page = pfn_to_page(m, start);
-        if (page_zone(m, page) == zone && page_test(page, PG_buddy) && buddy_order(page) >= order)
-            return page;
-    }
-    return NULL;
-}
-
-static bool range_is_free(const struct zone *zone, uint32_t start, uint32_t end) {
-    while (start < end) {
-        const struct page *page = block_around(zone, start);
-
-        if (!page)
-            return false;
-        start = page_to_pfn(zone->machine, page) + (1u << buddy_order(page));
-    }
-    return true;
-}
-
-/*
- * Takes the free blocks of the range off the lists, all or none. The first and the last can reach into a neighbouring
- * pageblock, since a largest block is two of them: ret_outside gets those pageblocks, to be freed again, or PFN_NONE.
- */
-static bool take_range(struct zone *zone, uint32_t start, uint32_t end, uint32_t ret_outside[2]) {
+/* Takes the range out of the free lists, all or none, and its descriptors with it. */
+static bool take_range(struct zone *zone, uint32_t start, uint32_t end) {
     struct machine *m = zone->machine;
-    bool is_free;
+    bool taken;
 
-    ret_outside[0] = ret_outside[1] = PFN_NONE;
     lock_acquire(m->platform, &zone->lock);
-    is_free = range_is_free(zone, start, end);
-    for (uint32_t pfn = start; is_free && pfn < end;) {
-        struct page *page = block_around(zone, pfn);
-        uint32_t first = page_to_pfn(m, page);
-
-        pfn = first + (1u << buddy_take_block(zone, page));
-        if (first < start)
-            ret_outside[0] = first;
-        if (pfn > end)
-            ret_outside[1] = end;
-    }
-    if (is_free)
-        mem_map_offline(m, start, end - start);
+    taken = buddy_remove_range(zone, start, end - start);
     lock_release(m->platform, &zone->lock);
-    return is_free;
+    return taken;
 }
 
 static void unisolate(struct zone *zone, uint32_t start, uint32_t end) {
@@ -187,23 +145,19 @@ static bool isolate(struct zone *zone, uint32_t start, uint32_t end) {
 enum mm_status offline_pages(struct machine *m, uint32_t start_pfn, uint32_t nr_pages) {
     uint32_t end = start_pfn + nr_pages;
     const struct memory_range *range = range_of(m, start_pfn, end);
-    uint32_t outside[2];
     struct zone *zone;
 
     if (!range)
         return MM_INVAL;
-    for (uint32_t pfn = start_pfn; pfn < end; pfn++)
-        if (!pfn_valid(m, pfn))
+    for (uint32_t pfn = start_pfn; pfn < end; pfn += PAGEBLOCK_PAGES)
+        if (!frame_exists(m, pfn))
             return MM_INVAL;
     zone = zone_of(m, range);
     if (zone->present_pages <= nr_pages || !isolate(zone, start_pfn, end))
         return MM_BUSY;
     for (unsigned tries = 0; tries < OFFLINE_TRIES; tries++) {
         empty_range(m, start_pfn, end);
-        if (take_range(zone, start_pfn, end, outside)) {
-            for (unsigned i = 0; i < 2; i++)
-                if (outside[i] != PFN_NONE)
-                    free_one_page(zone, pfn_to_page(m, outside[i]), PAGEBLOCK_ORDER);
+        if (take_range(zone, start_pfn, end)) {
             zone_resized(m, zone, -(long)nr_pages);
             return MM_OK;
         }

@@ -82,7 +82,7 @@ static enum mm_status move_page(struct machine *m, struct page *old, struct page
     /* Read ahead: the bytes are at page_address(). Copied first, and for nothing if somebody else has found it. */
     if (page_test(old, PG_swapcache)) {
         __builtin_memcpy(page_address(m, new), page_address(m, old), PAGE_SIZE);
-        page_set(new, PG_arena);
+        page_note_arena(m, new);
         return replace_in_swap_cache(m, old, new, 2) ? MM_OK : MM_BUSY;
     }
     return MM_BUSY;

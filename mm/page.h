@@ -34,17 +34,15 @@ enum page_flag {
     PG_mappedtodisk = 16,
     PG_reclaim = 17,
     PG_readahead = 18,
-    PG_buddy = 19,
     PG_tail = 20,       /* of a compound page, not its first */
-    PG_arena = 21,      /* the core may have put bytes at page_address(); stays when the frame is freed */
-    PG_ZONE_SHIFT = 24, /* 3 bits */
+    PG_ZONE_SHIFT = 24, /* 3 bits: the zone's type and one; 0 where the descriptor has not been initialised */
     PG_NODE_SHIFT = 27, /* 5 bits */
 };
 
 /*
- * private, by state: buddy order and free list if PG_buddy (mm/buddy.h); migrate type while on a per-CPU list; swap
- * entry if PG_swapcache; pfn of the head in a compound page's others; the owner's otherwise. owner: who maps it, as
- * mapping id (24 bits, 0 none) << 40 | index in pages (40 bits).
+ * private, by state: migrate type while below a per-CPU list's array; swap entry if PG_swapcache; pfn of the head in a
+ * compound page's others; the owner's otherwise. owner: who maps it, as mapping id (24 bits, 0 none) << 40 | index in
+ * pages (40 bits).
  */
 struct page {
     _Atomic uint32_t flags;   /* (A) */
@@ -66,7 +64,7 @@ struct page_list {
 /* The bits above the flags: which zone the frame belongs to. They never change. */
 #define PAGE_ZONE_MASK (~UINT32_C(0) << PG_ZONE_SHIFT)
 /* What a frame keeps while it is free: facts about the frame, not about the page that was in it. */
-#define PAGE_KEPT_MASK (PAGE_ZONE_MASK | UINT32_C(1) << PG_arena | UINT32_C(1) << PG_reserved)
+#define PAGE_KEPT_MASK (PAGE_ZONE_MASK | UINT32_C(1) << PG_reserved)
 
 static inline bool page_test(const struct page *page, enum page_flag bit) {
     return (atomic_load_explicit(&page->flags, memory_order_acquire) >> bit) & 1u;
@@ -86,7 +84,7 @@ static inline bool page_test_and_clear(struct page *page, enum page_flag bit) {
 }
 
 static inline unsigned page_zone_type(const struct page *page) {
-    return (atomic_load_explicit(&page->flags, memory_order_relaxed) >> PG_ZONE_SHIFT) & 7u;
+    return ((atomic_load_explicit(&page->flags, memory_order_relaxed) >> PG_ZONE_SHIFT) & 7u) - 1;
 }
 static inline unsigned page_node(const struct page *page) {
     return (atomic_load_explicit(&page->flags, memory_order_relaxed) >> PG_NODE_SHIFT) & 31u;

@@ -12,11 +12,23 @@
 #include "mm/zonelist_cache.h"
 
 /* A page that is freed must be in none of these states; one that is handed out may not be dirty either. */
-#define ON_A_LIST (1u << PG_lru | 1u << PG_buddy | 1u << PG_pcp)
+#define ON_A_LIST (1u << PG_lru | 1u << PG_pcp)
 #define BAD_WHEN_FREED                                                                                                 \
     (ON_A_LIST | 1u << PG_private | 1u << PG_locked | 1u << PG_active | 1u << PG_slab | 1u << PG_swapcache |           \
      1u << PG_writeback)
 #define BAD_WHEN_ALLOCATED (BAD_WHEN_FREED | 1u << PG_dirty)
+
+/* What keeps a page from the short ways: all that is bad, and what somebody may find it by. */
+#define NOT_PLAIN_WHEN_FREED (BAD_WHEN_FREED | 1u << PG_reserved | 1u << PG_compound)
+#define NOT_PLAIN_WHEN_ALLOCATED ((BAD_WHEN_ALLOCATED & ~(1u << PG_pcp)) | 1u << PG_reserved | 1u << PG_compound)
+
+/* Of a larger block, so many descriptors are looked at; all of them where the core is built for debugging. */
+#ifdef MM_DEBUG
+#define LOOKED_AT PAGES_OF_LARGEST_BLOCK
+#else
+#define LOOKED_AT 8u
+#endif
+#define PAGES_OF_LARGEST_BLOCK (1u << (MAX_ORDER - 1))
 
 /* Pages freed under one hold of a per-CPU lock. */
 #define FREE_RUN 32u
@@ -37,18 +49,38 @@ static void bad_page(struct machine *m, struct page *page) {
     atomic_store_explicit(&page->mapcount, -1, memory_order_relaxed);
 }
 
+static inline unsigned nr_looked_at(unsigned order) {
+    return 1u << order < LOOKED_AT ? 1u << order : LOOKED_AT;
+}
+
+/* Are the frames looked at free of references, mappings and these flags? */
+static bool is_plain_block(const struct page *page, unsigned order, uint32_t flags) {
+    uint32_t odd = 0;
+
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        odd |= (page_flags(page + i) & flags) | (uint32_t)atomic_load_explicit(&page[i].count, memory_order_relaxed) |
+               ~(uint32_t)atomic_load_explicit(&page[i].mapcount, memory_order_relaxed);
+    return odd == 0;
+}
+
+static bool is_on_a_list(const struct machine *m, const struct page *page) {
+    const struct zone *zone = page_zone(m, page);
+
+    return page_flags(page) & ON_A_LIST || !zone || frame_is_free(zone, page_to_pfn(m, page));
+}
+
 /* Readies a page for the free lists. False if it must not get there. */
 static bool prepare_free(struct machine *m, struct page *page) {
     uint32_t flags = page_flags(page);
     bool bad = flags & BAD_WHEN_FREED || atomic_load_explicit(&page->count, memory_order_relaxed) != 0 ||
                atomic_load_explicit(&page->mapcount, memory_order_relaxed) != -1;
 
+    if (is_on_a_list(m, page)) {
+        /* Its links are in use. Losing a page is better than losing a list. */
+        atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
+        return false;
+    }
     if (__builtin_expect(bad || flags & 1u << PG_reserved, 0)) {
-        if (flags & ON_A_LIST) {
-            /* Its links are in use. Losing a page is better than losing a list. */
-            atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
-            return false;
-        }
         if (bad)
             bad_page(m, page);
         if (flags & 1u << PG_reserved)
@@ -58,16 +90,45 @@ static bool prepare_free(struct machine *m, struct page *page) {
     return true;
 }
 
+static __attribute__((noinline)) void change_sides_of(struct machine *m, uint32_t pfn, uint64_t mask, bool movable) {
+    _Atomic uint64_t *word = arena_word(m, pfn);
+    uint64_t left;
+
+    if (!movable) {
+        atomic_fetch_or_explicit(word, mask, memory_order_relaxed);
+        return;
+    }
+    left = atomic_fetch_and_explicit(word, ~mask, memory_order_relaxed) & mask;
+    for (; m->platform->frame_to_user && left; left &= left - 1)
+        m->platform->frame_to_user(m->platform->host, (pfn & ~63u) + (unsigned)__builtin_ctzll(left));
+}
+
 /*
  * A movable page is somebody's mapped memory, whose bytes the platform keeps; any other is the core's, at
- * page_address(). When a frame changes sides, the platform is told. Returns the flag that the page is to have.
+ * page_address(). When a frame changes sides, the platform is told. mask: frames of one word of the map.
  */
-static inline uint32_t change_sides(struct machine *m, struct page *page, gfp_t gfp) {
-    if (!(gfp & __GFP_MOVABLE))
-        return 1u << PG_arena;
-    if (page_flags(page) & 1u << PG_arena && m->platform->frame_to_user)
-        m->platform->frame_to_user(m->platform->host, page_to_pfn(m, page));
-    return 0;
+static inline void change_sides(struct machine *m, uint32_t pfn, uint64_t mask, gfp_t gfp) {
+    uint64_t arena = atomic_load_explicit(arena_word(m, pfn), memory_order_relaxed) & mask;
+    bool movable = gfp & __GFP_MOVABLE;
+
+    if (__builtin_expect(arena != (movable ? 0 : mask), 0))
+        change_sides_of(m, pfn, mask, movable);
+}
+
+/* Would change_sides() of the one frame have to do anything? */
+static inline bool changes_sides(const struct machine *m, uint32_t pfn, gfp_t gfp) {
+    uint64_t word = atomic_load_explicit(arena_word(m, pfn), memory_order_relaxed);
+
+    return (word >> pfn % 64 & 1) == (gfp / __GFP_MOVABLE & 1);
+}
+
+static void change_sides_of_block(struct machine *m, uint32_t pfn, unsigned order, gfp_t gfp) {
+    if (order < 6) {
+        change_sides(m, pfn, ((UINT64_C(1) << (1u << order)) - 1) << pfn % 64, gfp);
+        return;
+    }
+    for (unsigned i = 0; i < 1u << order; i += 64)
+        change_sides(m, pfn + i, UINT64_MAX, gfp);
 }
 
 /* Readies a block that has left the free lists for its user. False if it must not be handed out. */
@@ -82,9 +143,10 @@ static inline bool prep_new_page(struct machine *m, struct page *page, unsigned 
             return false;
         bad_page(m, page);
     }
-    for (unsigned i = 1; i < 1u << order; i++)
-        reset_flags(page + i, change_sides(m, page + i, gfp));
-    reset_flags(page, change_sides(m, page, gfp));
+    change_sides_of_block(m, page_to_pfn(m, page), order, gfp);
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        if (page_flags(page + i) & ~PAGE_ZONE_MASK)
+            reset_flags(page + i, 0);
     page->private = 0;
     /* Whoever finds the page by pfn and takes a reference must see it reset. */
     atomic_store_explicit(&page->count, 1, memory_order_release);
@@ -95,8 +157,12 @@ static inline bool prep_new_page(struct machine *m, struct page *page, unsigned 
     return true;
 }
 
+static inline struct pglist_data *node_of_cpu(const struct machine *m, unsigned cpu) {
+    return m->nodes[m->map.cpu_node ? m->map.cpu_node[cpu] : 0];
+}
+
 const struct zonelist *gfp_zonelist(const struct machine *m, gfp_t gfp) {
-    const struct pglist_data *node = m->nodes[m->map.cpu_node ? m->map.cpu_node[mm_cpu(m)] : 0];
+    const struct pglist_data *node = node_of_cpu(m, mm_cpu(m));
 
     return gfp & __GFP_THISNODE ? &node->node_thisnode_zonelists[gfp_zone(m, gfp)]
                                 : &node->node_zonelists[gfp_zone(m, gfp)];
@@ -134,24 +200,16 @@ static struct page *take_block(struct zone *zone, gfp_t gfp, unsigned migratetyp
     struct machine *m = zone->machine;
     struct page *page;
 
-    do {
-        lock_acquire(m->platform, &zone->lock);
+    do
         page = __rmqueue(zone, order, migratetype);
-        lock_release(m->platform, &zone->lock);
-    } while (page && !prep_new_page(m, page, order, gfp));
-    if (page)
-        count_vm_events(m, PGALLOC + zone->type, 1ul << order);
+    while (page && !prep_new_page(m, page, order, gfp));
     return page;
 }
 
 unsigned take_free_block(struct zone *zone, struct page *page, unsigned max_order) {
     struct machine *m = zone->machine;
-    unsigned nr = 0;
+    unsigned nr = buddy_take_block(zone, page_to_pfn(m, page), max_order);
 
-    lock_acquire(m->platform, &zone->lock);
-    if (page_test(page, PG_buddy) && buddy_order(page) <= max_order)
-        nr = 1u << buddy_take_block(zone, page);
-    lock_release(m->platform, &zone->lock);
     for (unsigned i = 0; i < nr; i++)
         prep_new_page(m, page + i, 0, GFP_HIGHUSER_MOVABLE);
     if (nr)
@@ -237,8 +295,57 @@ struct page *__alloc_pages(struct machine *m, gfp_t gfp, unsigned order, const s
     return alloc_pages_slowpath(m, gfp, order, zonelist);
 }
 
-struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order) {
+/* What alloc_pages() does where the short way does not lead anywhere. */
+static __attribute__((noinline)) struct page *alloc_pages_any(struct machine *m, gfp_t gfp, unsigned order,
+                                                              struct bias_slot *wake) {
+    if (wake)
+        bias_wake(m->platform, wake);
     return __alloc_pages(m, gfp, order, gfp_zonelist(m, gfp));
+}
+
+/* A single page that is off the lists and needs more than the short way gives. */
+static __attribute__((noinline)) struct page *alloc_odd_page(struct machine *m, struct page *page, gfp_t gfp,
+                                                             struct bias_slot *wake) {
+    page_clear(page, PG_pcp);
+    if (wake)
+        bias_wake(m->platform, wake);
+    if (m->nr_nodes > 1)
+        zone_statistics(m, gfp_zonelist(m, gfp), page_zone(m, page));
+    return prep_new_page(m, page, 0, gfp) ? page : alloc_pages_any(m, gfp, 0, NULL);
+}
+
+/*
+ * A single page comes the short way if the first zone is above its low mark and this CPU's hot list has what is wanted
+ * on top. A zone keeps no lowmem reserve from requests that prefer it.
+ */
+struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order) {
+    const struct platform *p = m->platform;
+    struct task *task = p->current(p->host);
+    unsigned cpu = mm_task_cpu(m, task), odd;
+    struct zone *zone = m->per_cpu[cpu].first_zone[gfp_zone_index(gfp)];
+    struct bias_slot *wake = NULL;
+    struct page *page;
+    uint32_t pfn;
+
+    if (__builtin_expect(order | (gfp & (__GFP_THISNODE | __GFP_COLD)) || !zone, 0) ||
+        (m->nr_nodes > 1 && !cpuset_zone_allowed_softwall(zone, gfp | __GFP_HARDWALL)) ||
+        atomic_load_explicit(&zone->vm_stat[NR_FREE_PAGES], memory_order_relaxed) <=
+            (long)(zone->pages_low + zone_free_drift(zone)))
+        return alloc_pages_any(m, gfp, order, NULL);
+    pfn = pcp_pop(p, &zone->pageset[cpu], gfp_migratetype(m, gfp), task, &wake);
+    if (__builtin_expect(pfn == PFN_NONE, 0))
+        return alloc_pages_any(m, gfp, order, wake);
+    page = pfn_to_page(m, pfn);
+    odd = (page_flags(page) & NOT_PLAIN_WHEN_ALLOCATED) |
+          (unsigned)atomic_load_explicit(&page->count, memory_order_relaxed) |
+          ~(unsigned)atomic_load_explicit(&page->mapcount, memory_order_relaxed) | (gfp & __GFP_ZERO) |
+          (m->nr_nodes - 1);
+    if (__builtin_expect(odd || wake || changes_sides(m, pfn, gfp), 0))
+        return alloc_odd_page(m, page, gfp, wake);
+    reset_flags(page, 0);
+    page->private = 0;
+    atomic_store_explicit(&page->count, 1, memory_order_release);
+    return page;
 }
 
 unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page **ret_pages) {
@@ -281,11 +388,20 @@ static void free_pages_ok(struct machine *m, struct page *page, unsigned order) 
 
     if (compound_order(page))
         destroy_compound_page(m, page);
-    for (unsigned i = 0; i < 1u << order; i++)
-        good &= prepare_free(m, page + i);
+    if (is_plain_block(page, order, NOT_PLAIN_WHEN_FREED)) {
+        good = !is_on_a_list(m, page);
+        if (!good)
+            atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
+        atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+    } else {
+        for (unsigned i = 0; i < nr_looked_at(order); i++)
+            good &= prepare_free(m, page + i);
+    }
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        if (page_flags(page + i) & ~PAGE_KEPT_MASK)
+            reset_flags(page + i, page_flags(page + i) & PAGE_KEPT_MASK);
     if (!good)
         return;
-    count_vm_events(m, PGFREE, 1ul << order);
     free_one_page(page_zone(m, page), page, order);
 }
 
@@ -326,13 +442,52 @@ void __pagevec_free(struct machine *m, struct pagevec *pvec) {
     pvec->nr = 0;
 }
 
-void __free_pages(struct machine *m, struct page *page, unsigned order) {
-    if (!put_page_testzero(page))
+static __attribute__((noinline)) void free_pages_any(struct machine *m, struct page *page, unsigned order) {
+    if (page_count(page) == 1 && !(page_flags(page) & NOT_PLAIN_WHEN_FREED))
+        atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+    else if (!put_page_testzero(page))
         return;
     if (order == 0)
         free_hot_page(m, page);
     else
         free_pages_ok(m, page, order);
+}
+
+/* A page that the short way has readied for the lists. listed: it is on one already. */
+static __attribute__((noinline)) void free_odd_page(struct machine *m, struct page *page, bool listed,
+                                                    struct bias_slot *wake) {
+    if (wake)
+        bias_wake(m->platform, wake);
+    if (!listed)
+        pcp_free(page_zone(m, page), PCP_HOT, &page, 1);
+}
+
+/*
+ * The last reference to a single plain page goes the short way. Nobody else can find a page that is on no list and in
+ * no index, so that a plain store drops it.
+ */
+void __free_pages(struct machine *m, struct page *page, unsigned order) {
+    const struct platform *p = m->platform;
+    const struct task *task = p->current(p->host);
+    uint32_t flags = page_flags(page), pfn = page_to_pfn(m, page);
+    struct bias_slot *wake = NULL;
+    struct zone *zone;
+    bool listed;
+
+    if (__builtin_expect((flags & NOT_PLAIN_WHEN_FREED) | order |
+                             ((uint32_t)atomic_load_explicit(&page->count, memory_order_acquire) ^ 1) |
+                             ~(uint32_t)atomic_load_explicit(&page->mapcount, memory_order_relaxed),
+                         0)) {
+        free_pages_any(m, page, order);
+        return;
+    }
+    zone = m->zone_by_flags[flags >> PG_ZONE_SHIFT];
+    atomic_store_explicit(&page->flags, (flags & PAGE_KEPT_MASK) | 1u << PG_pcp, memory_order_relaxed);
+    atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+    listed = pcp_push(p, &zone->pageset[mm_task_cpu(m, task)], pfn, pageblock_type(zone, pfn), task, &wake);
+    if (__builtin_expect(!listed || wake, 0))
+        free_odd_page(m, page, listed, wake);
 }
 
 void free_pages(struct machine *m, void *address, unsigned order) {

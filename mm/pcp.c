@@ -24,15 +24,21 @@ static int at_least_one(int n) {
     return n > 1 ? n : 1;
 }
 
+/* A list that may get longer than its array is always looked at closely. */
+static int quick_count(const struct per_cpu_pages *pcp) {
+    return pcp->high <= PCP_ROOM ? pcp->high - 1 : 0;
+}
+
 void pcp_set_sizes(struct zone *zone, unsigned percpu_pagelist_fraction) {
     struct machine *m = zone->machine;
+    struct task *task = mm_current(m);
     int batch = zone_batchsize(zone->present_pages);
 
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
         struct per_cpu_pageset *set = &zone->pageset[cpu];
         struct per_cpu_pages *hot = &set->pcp[PCP_HOT], *cold = &set->pcp[PCP_COLD];
+        struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
 
-        lock_acquire(m->platform, &set->lock);
         hot->high = 6 * batch;
         hot->batch = at_least_one(batch);
         cold->high = 2 * batch;
@@ -43,7 +49,9 @@ void pcp_set_sizes(struct zone *zone, unsigned percpu_pagelist_fraction) {
             if (hot->batch > FRACTION_BATCH_MOST)
                 hot->batch = FRACTION_BATCH_MOST;
         }
-        lock_release(m->platform, &set->lock);
+        hot->quick = quick_count(hot);
+        cold->quick = quick_count(cold);
+        bias_release(m->platform, &set->lock, slot, task);
     }
 }
 
@@ -51,9 +59,9 @@ void pcp_init(struct zone *zone) {
     for (unsigned cpu = 0; cpu < zone->machine->nr_cpus; cpu++) {
         struct per_cpu_pageset *set = &zone->pageset[cpu];
 
-        lock_init(&set->lock, RANK_PCP);
-        page_list_init(&set->pcp[PCP_HOT].list);
-        page_list_init(&set->pcp[PCP_COLD].list);
+        bias_init(&set->lock, RANK_PCP);
+        page_list_init(&set->pcp[PCP_HOT].older);
+        page_list_init(&set->pcp[PCP_COLD].older);
     }
     pcp_set_sizes(zone, 0);
 }
@@ -65,13 +73,53 @@ static inline void set_pcp_flag(struct page *page, bool on) {
     atomic_store_explicit(&page->flags, flags | (uint32_t)on << PG_pcp, memory_order_relaxed);
 }
 
-static inline void count_up(unsigned long *counter, unsigned n) {
-    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+/* -- The array and what is below it ------------------------------------------------------------------------------- */
+
+/* Makes room in a full array: its older half joins the frames below. Their private fields keep the types. */
+static void spill(struct machine *m, struct per_cpu_pages *pcp) {
+    int half = pcp->count / 2;
+
+    for (int i = 0; i < half; i++) {
+        struct page *page = pfn_to_page(m, pcp->pfn[i]);
+
+        page->private = pcp->type[i];
+        list_add_head(m, &pcp->older, page);
+    }
+    pcp->nr_older += half;
+    pcp->count -= half;
+    __builtin_memmove(pcp->pfn, pcp->pfn + half, (size_t)pcp->count * sizeof(pcp->pfn[0]));
+    __builtin_memmove(pcp->type, pcp->type + half, (size_t)pcp->count);
 }
 
-static inline struct page *take(struct machine *m, struct per_cpu_pages *pcp, struct page *page) {
-    list_del(m, &pcp->list, page);
-    pcp->count--;
+/* The array is empty: takes from below what half of it holds. */
+static void unspill(struct machine *m, struct per_cpu_pages *pcp) {
+    int n = pcp->nr_older < PCP_ROOM / 2 ? pcp->nr_older : PCP_ROOM / 2;
+
+    for (int i = n; i-- > 0;) {
+        struct page *page = pfn_to_page(m, pcp->older.head);
+
+        list_del(m, &pcp->older, page);
+        pcp->pfn[i] = page_to_pfn(m, page);
+        pcp->type[i] = (uint8_t)page->private;
+        page->private = 0;
+    }
+    pcp->count = n;
+    pcp->nr_older -= n;
+}
+
+static void push(struct machine *m, struct per_cpu_pages *pcp, uint32_t pfn, unsigned migratetype) {
+    if (pcp->count == PCP_ROOM)
+        spill(m, pcp);
+    pcp->pfn[pcp->count] = pfn;
+    pcp->type[pcp->count++] = (uint8_t)migratetype;
+}
+
+static struct page *take(struct machine *m, struct per_cpu_pages *pcp, int i) {
+    struct page *page = pfn_to_page(m, pcp->pfn[i]);
+    size_t above = (size_t)(--pcp->count - i);
+
+    __builtin_memmove(pcp->pfn + i, pcp->pfn + i + 1, above * sizeof(pcp->pfn[0]));
+    __builtin_memmove(pcp->type + i, pcp->type + i + 1, above);
     set_pcp_flag(page, false);
     return page;
 }
@@ -79,135 +127,170 @@ static inline struct page *take(struct machine *m, struct per_cpu_pages *pcp, st
 /* Takes up to nr frames of migratetype, the most recently freed first. */
 static unsigned take_matching(struct machine *m, struct per_cpu_pages *pcp, unsigned migratetype, unsigned nr,
                               struct page **ret_pages) {
-    struct page *page = list_page(m, pcp->list.head);
     unsigned got = 0;
 
-    while (page && got < nr) {
-        struct page *next = list_page(m, page->lru_next);
-
-        if (page->private == migratetype)
-            ret_pages[got++] = take(m, pcp, page);
-        page = next;
-    }
+    do {
+        if (pcp->count == 0)
+            unspill(m, pcp);
+        for (int i = pcp->count; got < nr && i-- > 0;)
+            if (pcp->type[i] == migratetype)
+                ret_pages[got++] = take(m, pcp, i);
+    } while (got < nr && pcp->count == 0 && pcp->nr_older > 0);
     return got;
 }
 
 static void refill(struct zone *zone, struct per_cpu_pages *pcp, unsigned migratetype) {
     struct machine *m = zone->machine;
-    struct page_list fresh;
+    uint32_t fresh[PCP_ROOM / 2];
+    unsigned got = rmqueue_bulk(zone, (unsigned)pcp->batch, migratetype, fresh);
 
-    page_list_init(&fresh);
-    pcp->count += (int)rmqueue_bulk(zone, (unsigned)pcp->batch, migratetype, &fresh);
-    for (struct page *page = list_page(m, fresh.head); page; page = list_page(m, page->lru_next))
-        set_pcp_flag(page, true);
-    /* As found, so that a run of frames in a row is handed out in a row. */
-    list_splice_head(m, &pcp->list, &fresh);
+    /* The first found becomes the head, so that a run of frames in a row is handed out in a row. */
+    while (got-- > 0) {
+        set_pcp_flag(pfn_to_page(m, fresh[got]), true);
+        push(m, pcp, fresh[got], migratetype);
+    }
 }
+
+/* Gives the count frames that have been on the list longest back to the buddy lists. */
+static void flush(struct zone *zone, struct per_cpu_pages *pcp, int count) {
+    struct machine *m = zone->machine;
+
+    while (count > 0 && pcp->nr_older > 0) {
+        struct page *page = pfn_to_page(m, pcp->older.tail);
+        uint32_t pfn = pcp->older.tail;
+
+        list_del(m, &pcp->older, page);
+        page->private = 0;
+        pcp->nr_older--;
+        count--;
+        free_pages_bulk(zone, 1, &pfn);
+    }
+    if (count > pcp->count)
+        count = pcp->count;
+    if (count <= 0)
+        return;
+    free_pages_bulk(zone, (unsigned)count, pcp->pfn);
+    pcp->count -= count;
+    __builtin_memmove(pcp->pfn, pcp->pfn + count, (size_t)pcp->count * sizeof(pcp->pfn[0]));
+    __builtin_memmove(pcp->type, pcp->type + count, (size_t)pcp->count);
+}
+
+/* -- Taking and putting ------------------------------------------------------------------------------------------- */
 
 unsigned pcp_alloc(struct zone *zone, enum pcp_temperature which, unsigned migratetype, unsigned nr,
                    struct page **ret_pages) {
     struct machine *m = zone->machine;
-    struct per_cpu_pageset *set = &zone->pageset[mm_cpu(m)];
+    struct task *task = mm_current(m);
+    struct per_cpu_pageset *set = &zone->pageset[mm_task_cpu(m, task)];
+    struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
     struct per_cpu_pages *pcp = &set->pcp[which];
-    unsigned got;
+    unsigned got = take_matching(m, pcp, migratetype, nr, ret_pages);
 
-    lock_acquire(m->platform, &set->lock);
-    got = take_matching(m, pcp, migratetype, nr, ret_pages);
     if (got < nr) {
         refill(zone, pcp, migratetype);
         got += take_matching(m, pcp, migratetype, nr - got, ret_pages + got);
         /* The buddy lists are empty; a frame of another type is better than none. */
         if (got == 0 && pcp->count > 0)
-            ret_pages[got++] = take(m, pcp, pfn_to_page(m, pcp->list.head));
+            ret_pages[got++] = take(m, pcp, pcp->count - 1);
     }
-    count_up(&set->nr_allocated, got);
-    lock_release(m->platform, &set->lock);
+    pcp_count_event(&set->nr_allocated, got);
+    bias_release(m->platform, &set->lock, slot, task);
     return got;
-}
-
-/* Gives the count frames that have been on the list longest back to the buddy lists. */
-static void flush(struct zone *zone, struct per_cpu_pages *pcp, int count) {
-    if (count > pcp->count)
-        count = pcp->count;
-    pcp->count -= count;
-    free_pages_bulk(zone, (unsigned)count, &pcp->list);
 }
 
 void pcp_free(struct zone *zone, enum pcp_temperature which, struct page *const *pages, unsigned nr) {
     struct machine *m = zone->machine;
-    struct per_cpu_pageset *set = &zone->pageset[mm_cpu(m)];
+    struct task *task = mm_current(m);
+    struct per_cpu_pageset *set = &zone->pageset[mm_task_cpu(m, task)];
+    struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
     struct per_cpu_pages *pcp = &set->pcp[which];
 
-    lock_acquire(m->platform, &set->lock);
     for (unsigned i = 0; i < nr; i++) {
         enum migratetype type = get_pageblock_migratetype(zone, pages[i]);
 
         /* Read under the lock: whoever isolates the block drains this list after changing the type. */
         if (type == MIGRATE_ISOLATE) {
+            set_pcp_flag(pages[i], false);
             free_one_page(zone, pages[i], 0);
             continue;
         }
-        pages[i]->private = type;
         set_pcp_flag(pages[i], true);
-        list_add_head(m, &pcp->list, pages[i]);
-        if (++pcp->count >= pcp->high)
+        push(m, pcp, page_to_pfn(m, pages[i]), type);
+        if (pcp_count(pcp) >= pcp->high)
             flush(zone, pcp, pcp->batch);
     }
-    count_up(&set->nr_freed, nr);
-    lock_release(m->platform, &set->lock);
+    pcp_count_event(&set->nr_freed, nr);
+    bias_release(m->platform, &set->lock, slot, task);
 }
 
 void drain_all_local_pages(struct machine *m) {
+    struct task *task = mm_current(m);
+
     for_each_populated_zone(m, zone) {
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
             struct per_cpu_pageset *set = &zone->pageset[cpu];
+            struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
 
-            lock_acquire(m->platform, &set->lock);
-            flush(zone, &set->pcp[PCP_HOT], set->pcp[PCP_HOT].count);
-            flush(zone, &set->pcp[PCP_COLD], set->pcp[PCP_COLD].count);
-            lock_release(m->platform, &set->lock);
+            flush(zone, &set->pcp[PCP_HOT], pcp_count(&set->pcp[PCP_HOT]));
+            flush(zone, &set->pcp[PCP_COLD], pcp_count(&set->pcp[PCP_COLD]));
+            bias_release(m->platform, &set->lock, slot, task);
         }
     }
 }
 
 void drain_zone_pages(struct zone *zone, unsigned cpu) {
+    struct machine *m = zone->machine;
+    struct task *task = mm_current(m);
     struct per_cpu_pageset *set = &zone->pageset[cpu];
+    struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
 
-    lock_acquire(zone->machine->platform, &set->lock);
     flush(zone, &set->pcp[PCP_HOT], set->pcp[PCP_HOT].batch);
     flush(zone, &set->pcp[PCP_COLD], set->pcp[PCP_COLD].batch);
-    lock_release(zone->machine->platform, &set->lock);
+    bias_release(m->platform, &set->lock, slot, task);
 }
 
 unsigned long zone_pcp_pages(struct zone *zone) {
     struct machine *m = zone->machine;
+    struct task *task = mm_current(m);
     int sum = 0;
 
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
-        lock_acquire(m->platform, &zone->pageset[cpu].lock);
-        sum += zone->pageset[cpu].pcp[PCP_HOT].count + zone->pageset[cpu].pcp[PCP_COLD].count;
-        lock_release(m->platform, &zone->pageset[cpu].lock);
+        struct per_cpu_pageset *set = &zone->pageset[cpu];
+        struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
+
+        sum += pcp_count(&set->pcp[PCP_HOT]) + pcp_count(&set->pcp[PCP_COLD]);
+        bias_release(m->platform, &set->lock, slot, task);
     }
     return (unsigned long)sum;
 }
 
+/* -- Check -------------------------------------------------------------------------------------------------------- */
+
+static const char *check_frame(struct zone *zone, uint32_t pfn) {
+    struct machine *m = zone->machine;
+
+    if (!pfn_valid(m, pfn) || page_zone(m, pfn_to_page(m, pfn)) != zone)
+        return "pcp: a frame on the list of a zone that it does not belong to";
+    if (!page_test(pfn_to_page(m, pfn), PG_pcp))
+        return "pcp: a frame on a list is not marked as such";
+    return NULL;
+}
+
 static const char *check_list(struct zone *zone, const struct per_cpu_pages *pcp) {
     struct machine *m = zone->machine;
-    uint32_t prev = PFN_NONE;
+    const char *wrong = NULL;
     int count = 0;
 
-    for (uint32_t pfn = pcp->list.head; pfn != PFN_NONE; pfn = pfn_to_page(m, pfn)->lru_next) {
-        if (!pfn_valid(m, pfn) || page_zone(m, pfn_to_page(m, pfn)) != zone)
-            return "pcp: a frame on the list of a zone that it does not belong to";
-        if (!page_test(pfn_to_page(m, pfn), PG_pcp))
-            return "pcp: a frame on a list is not marked as such";
-        if (pfn_to_page(m, pfn)->lru_prev != prev || ++count > pcp->count)
-            return "pcp: a list's links do not agree, or it is longer than its count";
-        prev = pfn;
+    if (pcp->count < 0 || pcp->count > PCP_ROOM)
+        return "pcp: a list has more frames than room";
+    for (int i = 0; !wrong && i < pcp->count; i++)
+        wrong = check_frame(zone, pcp->pfn[i]);
+    for (uint32_t pfn = pcp->older.head; !wrong && pfn != PFN_NONE; pfn = pfn_to_page(m, pfn)->lru_next) {
+        wrong = check_frame(zone, pfn);
+        if (++count > pcp->nr_older)
+            break;
     }
-    if (count != pcp->count || pcp->list.tail != prev)
-        return "pcp: a list is shorter than its count";
-    return NULL;
+    return wrong || count == pcp->nr_older ? wrong : "pcp: the frames below an array are not as many as counted";
 }
 
 const char *pcp_check(struct zone *zone, unsigned long *ret_pages) {
@@ -219,9 +302,9 @@ const char *pcp_check(struct zone *zone, unsigned long *ret_pages) {
 
             if (wrong)
                 return wrong;
-            if (pcp->count > pcp->high + pcp->batch)
+            if (pcp_count(pcp) > pcp->high + pcp->batch)
                 return "pcp: a list is longer than a refill can make it";
-            *ret_pages += (unsigned long)pcp->count;
+            *ret_pages += (unsigned long)pcp_count(pcp);
         }
     }
     return NULL;

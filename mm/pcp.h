@@ -2,7 +2,9 @@
 /*
  * pcp.h - per-CPU lists of single free frames, one hot and one cold for each zone and CPU. (specification, section 6)
  *
- * Owns zone->pageset[].pcp[] and PG_pcp. User space cannot disable preemption, so that each set has a lock.
+ * Owns zone->pageset[].pcp[] and PG_pcp. A list is an array of frame numbers, so that taking and putting a frame touch
+ * no descriptor but its own. User space cannot disable preemption: each set has a lock, which costs the task that uses
+ * it all the time no atomic instruction (mm/bias.h).
  */
 #ifndef MM_PCP_H
 #define MM_PCP_H
@@ -33,6 +35,68 @@ void drain_all_local_pages(struct machine *m);
 void drain_zone_pages(struct zone *zone, unsigned cpu);
 /* Frames on the per-CPU lists of the zone. */
 unsigned long zone_pcp_pages(struct zone *zone);
+
+/* Frames on a list. The set's lock held. */
+static inline int pcp_count(const struct per_cpu_pages *pcp) {
+    return pcp->count + pcp->nr_older;
+}
+
+static inline void pcp_count_event(unsigned long *counter, unsigned n) {
+    /* Read without the lock. */
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/*
+ * The usual cases of pcp_alloc() and pcp_free(), for the task that owns the lock, on the hot list: the frame freed last
+ * is of the type wanted; the list does not get full. In any other case they return PFN_NONE and false, having done
+ * nothing but to leave ret_wake, if that is set: bias_wake() is then due for it.
+ */
+static inline uint32_t pcp_pop(const struct platform *p, struct per_cpu_pageset *set, unsigned migratetype,
+                               const struct task *task, struct bias_slot **ret_wake) {
+    struct bias_slot *slot = bias_enter(p, &set->lock, task);
+    struct per_cpu_pages *pcp = &set->pcp[PCP_HOT];
+    uint32_t pfn = PFN_NONE;
+    unsigned last;
+
+    if (!slot)
+        return PFN_NONE;
+    last = (unsigned)pcp->count - 1;
+    if (bias_is_ours(&set->lock, slot) && __builtin_expect(last < PCP_ROOM && pcp->type[last] == migratetype, 1)) {
+        pfn = pcp->pfn[last];
+        pcp->count = (int)last;
+        pcp_count_event(&set->nr_allocated, 1);
+    }
+    if (!bias_leave(p, &set->lock, slot))
+        *ret_wake = slot;
+    return pfn;
+}
+
+/* migratetype: where the type of the frame's pageblock is kept. Frames of isolated ones do not stay on lists. */
+static inline bool pcp_push(const struct platform *p, struct per_cpu_pageset *set, uint32_t pfn,
+                            const uint8_t *migratetype, const struct task *task, struct bias_slot **ret_wake) {
+    struct bias_slot *slot = bias_enter(p, &set->lock, task);
+    struct per_cpu_pages *pcp = &set->pcp[PCP_HOT];
+    bool room = false;
+
+    if (!slot)
+        return false;
+    if (bias_is_ours(&set->lock, slot)) {
+        int count = pcp->count;
+        /* Read under the lock: whoever isolates the block drains this list after changing the type. */
+        uint8_t type = __atomic_load_n(migratetype, __ATOMIC_RELAXED);
+
+        room = count < pcp->quick && type != MIGRATE_ISOLATE;
+        if (__builtin_expect(room, 1)) {
+            pcp->pfn[count] = pfn;
+            pcp->type[count] = type;
+            pcp->count = count + 1;
+            pcp_count_event(&set->nr_freed, 1);
+        }
+    }
+    if (!bias_leave(p, &set->lock, slot))
+        *ret_wake = slot;
+    return room;
+}
 
 /* The first thing wrong with the zone's lists, or NULL. ret_pages: frames on them. */
 const char *pcp_check(struct zone *zone, unsigned long *ret_pages);

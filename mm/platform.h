@@ -87,6 +87,7 @@ struct task {
     uint32_t mems_allowed;   /* bit per node whose memory it may use (its cpuset); 0: all */
     uint32_t mems_exclusive; /* the same of the next exclusive cpuset above its own */
     int nice;
+    const volatile uint32_t *cpu; /* where its CPU's number is to be read at any time (rseq); NULL: platform->cpu() */
     uint64_t cpu_time_ns; /* user + system */
     uint64_t start_time_ns;
     const char *comm;
@@ -130,6 +131,11 @@ struct platform {
     void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all);
     /* May be NULL. Called before a lock is taken: a simulator's chance to run somebody else. */
     void (*lock_point)(void *host);
+    /*
+     * May be NULL. Returns after every task has passed a full memory barrier (membarrier(2), an interrupt to every
+     * CPU): mm/bias.h takes a lock away from its owner with it. struct task must then be each thread's own.
+     */
+    void (*barrier)(void *host);
     /*
      * May be NULL; called only where the core is built with MM_DEBUG. The current task is about to wait for a lock of
      * that rank (mm/lock.h), or has got it without waiting (!may_wait), or is about to drop it: a debug build's check

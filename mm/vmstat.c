@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/vmstat.h"
 
+#include "mm/buddy.h"
 #include "mm/machine.h"
 #include "mm/pcp.h"
 
@@ -29,10 +30,6 @@ static unsigned long never_negative(long value) {
     return value < 0 ? 0 : (unsigned long)value;
 }
 
-unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item) {
-    return never_negative(atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed));
-}
-
 unsigned long global_page_state(const struct machine *m, enum zone_stat_item item) {
     return never_negative(atomic_load_explicit(&m->vm_stat[item], memory_order_relaxed));
 }
@@ -48,6 +45,8 @@ unsigned long node_page_state(const struct machine *m, int node, enum zone_stat_
 long zone_page_state_exact(const struct zone *zone, enum zone_stat_item item) {
     long value = atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
 
+    if (item == NR_FREE_PAGES && zone->shards)
+        value = zone_free_pages_exact(zone);
     for (unsigned cpu = 0; zone->pageset && cpu < zone->machine->nr_cpus; cpu++)
         value += atomic_load_explicit(&zone->pageset[cpu].vm_stat_diff[item], memory_order_relaxed);
     return value;
@@ -114,6 +113,7 @@ void refresh_cpu_vm_stats(struct machine *m, unsigned cpu) {
     for_each_populated_zone(m, zone) {
         struct per_cpu_pageset *set = &zone->pageset[cpu];
 
+        buddy_publish_counts(zone);
         if (fold(zone, cpu))
             set->expire = REMOTE_FOLDINGS;
         if (set->expire == 0 || !is_remote(zone, cpu))
@@ -125,8 +125,11 @@ void refresh_cpu_vm_stats(struct machine *m, unsigned cpu) {
 }
 
 void refresh_vm_stats(struct machine *m) {
-    for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
-        for_each_populated_zone(m, zone) fold(zone, cpu);
+    for_each_populated_zone(m, zone) {
+        buddy_publish_counts(zone);
+        for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
+            fold(zone, cpu);
+    }
 }
 
 uint64_t vmstat_update(struct machine *m, unsigned cpu) {
@@ -144,11 +147,15 @@ void all_vm_events(const struct machine *m, unsigned long *ret_events) {
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++)
             ret_events[item] += atomic_load_explicit(&m->per_cpu[cpu].vm_events[item], memory_order_relaxed);
     }
-    /* Single pages are counted where they pass, under a lock that is held there anyway. */
+    /* Pages are counted where they pass, under a lock that is held there anyway. */
     for_each_populated_zone(m, zone) {
         for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
             ret_events[PGALLOC + zone->type] += __atomic_load_n(&zone->pageset[cpu].nr_allocated, __ATOMIC_RELAXED);
             ret_events[PGFREE] += __atomic_load_n(&zone->pageset[cpu].nr_freed, __ATOMIC_RELAXED);
+        }
+        for (unsigned i = 0; i < zone->nr_shards; i++) {
+            ret_events[PGALLOC + zone->type] += __atomic_load_n(&zone->shards[i].nr_allocated, __ATOMIC_RELAXED);
+            ret_events[PGFREE] += __atomic_load_n(&zone->shards[i].nr_freed, __ATOMIC_RELAXED);
         }
     }
 }

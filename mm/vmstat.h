@@ -73,7 +73,7 @@ void vmstat_init(struct zone *zone);
 int vmstat_threshold(unsigned nr_cpus, unsigned long present_pages);
 
 /* Folded values (per-CPU deltas not yet published are not in them); never negative. Any thread. */
-unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item);
+/* zone_page_state(): mm/zone.h. */
 unsigned long global_page_state(const struct machine *m, enum zone_stat_item item);
 unsigned long node_page_state(const struct machine *m, int node, enum zone_stat_item item);
 

@@ -3,6 +3,7 @@
  * vmstat_text.c - zoneinfo, vmstat and swaps, byte for byte in the kernel's formats. (specification, section
  * 15)
  */
+#include "mm/pcp.h"
 #include "mm/swapfile.h"
 #include "mm/text.h"
 #include "mm/vmstat.h"
@@ -79,16 +80,17 @@ static void zoneinfo_pagesets(struct text *text, struct zone *zone) {
     text_str(text, "\n  pagesets", 0);
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
         struct per_cpu_pageset *set = &zone->pageset[cpu];
+        struct task *task = mm_current(m);
+        struct bias_slot *slot = bias_acquire(m->platform, &set->lock, task);
 
-        lock_acquire(m->platform, &set->lock);
         for (int i = 0; i < 2; i++) {
             line_signed(text, "\n    cpu: ", (long)cpu);
             line_signed(text, " pcp: ", i);
-            line_signed(text, "\n              count: ", set->pcp[i].count);
+            line_signed(text, "\n              count: ", pcp_count(&set->pcp[i]));
             line_signed(text, "\n              high:  ", set->pcp[i].high);
             line_signed(text, "\n              batch: ", set->pcp[i].batch);
         }
-        lock_release(m->platform, &set->lock);
+        bias_release(m->platform, &set->lock, slot, task);
         line_signed(text, "\n  vm stats threshold: ", set->stat_threshold);
     }
 }

@@ -6,8 +6,28 @@
 #include "mm/sysctl.h"
 #include "mm/zone_reclaim.h"
 
+/* Above this order there are fewer orders to look at above than below. */
+#define COUNTED_FROM_ABOVE 5u
 #define MIN_FREE_KBYTES_LEAST 128u
 #define MIN_FREE_KBYTES_MOST 65536u
+
+/*
+ * Are there more pages than that in free blocks of at least the order? Looks at this CPU's own shards first: nobody
+ * else writes there, and mostly they are enough.
+ */
+static bool large_blocks_exceed(const struct zone *zone, unsigned order, long pages) {
+    unsigned cpu = mm_task_cpu(zone->machine, mm_current(zone->machine));
+
+    for (unsigned n = 0; n < zone->nr_shards; n++) {
+        const struct zone_shard *shard = home_shard(zone, cpu, n);
+
+        for (unsigned o = order; o < MAX_ORDER; o++)
+            pages -= (long)(__atomic_load_n(&shard->nr_free[o], __ATOMIC_RELAXED) << o);
+        if (pages < 0)
+            return true;
+    }
+    return false;
+}
 
 bool zone_watermark_ok(const struct zone *zone, unsigned order, unsigned long mark, unsigned class_zone,
                        unsigned alloc_flags) {
@@ -23,8 +43,17 @@ bool zone_watermark_ok_for(const struct zone *zone, unsigned order, unsigned lon
         min -= min / 2;
     if (alloc_flags & ALLOC_HARDER)
         min -= min / 4;
-    if (free <= min + (long)zone->lowmem_reserve[class_zone])
-        return false;
+    /* The shards publish in batches: near the mark what they have not is added. */
+    if (free <= min + (long)(zone->lowmem_reserve[class_zone] + zone_free_drift(zone))) {
+        long exact = zone_free_pages_exact(zone);
+
+        free += (exact < 0 ? 0 : exact) - (long)zone_page_state(zone, NR_FREE_PAGES);
+        if (free <= min + (long)zone->lowmem_reserve[class_zone])
+            return false;
+    }
+    /* Where the blocks that are large enough alone exceed the mark, so does what is left at each step. */
+    if (order > COUNTED_FROM_ABOVE && large_blocks_exceed(zone, order, min + (1l << order) - 1))
+        return true;
     for (unsigned o = 0; o < order; o++) {
         /* Blocks of this order are of no use to the request, but then it needs fewer large ones in reserve. */
         free -= (long)(nr_free_blocks(zone, o) << o);

@@ -185,6 +185,13 @@ void build_all_zonelists(struct machine *m) {
         build_zonelists(m, n, order, by_node);
     }
 
+    for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
+        const struct pglist_data *home = m->nodes[m->map.cpu_node ? m->map.cpu_node[cpu] : 0];
+
+        for (unsigned i = 0; i < GFP_ZONE_INDEXES; i++)
+            m->per_cpu[cpu].first_zone[i] = home->node_zonelists[m->gfp_zones[i]].zones[0];
+    }
+
     m->vm_total_pages = 0;
     for (unsigned n = 0; n < m->nr_nodes; n++)
         for (unsigned type = 0; type < MAX_NR_ZONES; type++) {

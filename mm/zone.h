@@ -5,8 +5,10 @@
 #ifndef MM_ZONE_H
 #define MM_ZONE_H
 
+#include "mm/bias.h"
 #include "mm/lock.h"
 #include "mm/page.h"
+#include "mm/pageblock.h"
 #include "mm/vmstat.h"
 
 #define MAX_ORDER 11
@@ -15,8 +17,7 @@
 #define SWAP_CLUSTER_MAX 32
 #define PAGEVEC_SIZE 14
 #define RECLAIM_DISTANCE 20
-#define PAGEBLOCK_ORDER 9
-#define PAGEBLOCK_PAGES (1u << PAGEBLOCK_ORDER)
+#define SHARDS_MOST 16
 
 enum zone_type { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_HIGHMEM, ZONE_MOVABLE, MAX_NR_ZONES };
 
@@ -32,21 +33,39 @@ enum migratetype {
 /* Bits of zone->flags, in the book's order. */
 enum zone_flag { ZONE_ALL_UNRECLAIMABLE, ZONE_RECLAIM_LOCKED, ZONE_OOM_LOCKED };
 
-struct free_area {
-    struct page_list free_list[MIGRATE_TYPES];
-    unsigned long nr_free; /* blocks, all types */
-};
+/*
+ * A part of a zone with lists and a lock of its own, so that CPUs that allocate at once do it in different parts. A
+ * pageblock with free frames is on the list of its list_type, largest free order and fullness (mm/buddy.c).
+ */
+#define FULLNESS_CLASSES 8
+struct zone_shard {
+    struct bias_lock lock;
+    int user;                                           /* CPU that took from it last, or -1; read without */
+    long unpublished;                                   /* of NR_FREE_PAGES; read without */
+    unsigned long nr_allocated, nr_freed;               /* pages in blocks above order 0, ever; read without */
+    unsigned long nr_free[MAX_ORDER];                   /* blocks, all types; read without */
+    uint16_t orders[MIGRATE_TYPES];                     /* bit: there is a list of that order; read without */
+    uint16_t fullness[MIGRATE_TYPES][FULLNESS_CLASSES]; /* the same by fullness class */
+    uint32_t head[MIGRATE_TYPES][MAX_ORDER][FULLNESS_CLASSES];
+} __attribute__((aligned(64)));
 
-/* One list of a (zone, CPU) pair. */
+/* Frames that a list holds in its array: more than `high` and a batch, unless percpu_pagelist_fraction is set. */
+#define PCP_ROOM 256
+
+/* One list of a (zone, CPU) pair: a stack of frame numbers. */
 struct per_cpu_pages {
-    int count, high, batch;
-    struct page_list list;
+    int count, high, batch; /* count: in the array */
+    int quick;              /* up to this count a frame is just added: the list gets neither full nor too long */
+    int nr_older;
+    struct page_list older; /* those below the array, for which it has no room */
+    uint32_t pfn[PCP_ROOM]; /* the head is the last */
+    uint8_t type[PCP_ROOM]; /* each one's migrate type */
 };
 
 struct per_cpu_pageset {
-    struct lock lock;                                   /* guards pcp[]; user space cannot disable preemption */
-    struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
+    struct bias_lock lock;                              /* guards pcp[]; user space cannot disable preemption */
     unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
+    struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
     uint8_t expire;                                     /* foldings until a remote list is emptied; folding CPU's */
     int8_t stat_threshold;                              /* (C) */
     _Atomic int8_t vm_stat_diff[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
@@ -56,7 +75,7 @@ struct zone {
     struct machine *machine;                    /* (C) */
     struct pglist_data *node;                   /* (C) */
     enum zone_type type;                        /* (C) */
-    uint32_t zone_start_pfn;                    /* (C) */
+    uint32_t zone_start_pfn, first_pageblock;   /* (C) */
     unsigned long spanned_pages, present_pages; /* (C) but for mm/memory_hotplug.h */
 
     unsigned long pages_min, pages_low, pages_high; /* set with zone->lock held; read without */
@@ -65,9 +84,14 @@ struct zone {
 
     struct per_cpu_pageset *pageset; /* (C) [nr_cpus] */
 
-    struct lock lock;                      /* (Z) */
-    struct free_area free_area[MAX_ORDER]; /* (Z) */
-    uint8_t *pageblock_type;               /* (Z) one byte per pageblock of the span */
+    struct lock lock;              /* (Z) taken before a shard's */
+    uint8_t *pageblock_type;       /* (Z) one byte per pageblock of the span */
+    struct pageblock *pageblocks;  /* under its shard's lock; for each pageblock of the span */
+    pageblock_map *pageblock_maps; /* the same */
+    struct zone_shard *shards;     /* (C) */
+    long free_batch;               /* (A) what a shard keeps unpublished of NR_FREE_PAGES at most */
+    unsigned nr_shards,
+        shard_shift; /* (C) a pfn's pageblock number >> shard_shift, counted from the first's, is its shard */
 
     struct lock lru_lock;                                   /* (L) */
     struct page_list active_list, inactive_list;            /* (L) head newest */
@@ -116,6 +140,16 @@ void zone_mark_reclaimable(struct zone *zone);
 bool zone_is_reclaim_locked(const struct zone *zone);
 bool zone_is_oom_locked(const struct zone *zone);
 
+/* The folded value of a counter (per-CPU deltas not yet published are not in it); never negative. Any thread. */
+static inline unsigned long zone_page_state(const struct zone *zone, enum zone_stat_item item) {
+    long value = atomic_load_explicit(&zone->vm_stat[item], memory_order_relaxed);
+
+    return value < 0 ? 0 : (unsigned long)value;
+}
+/* The folded NR_FREE_PAGES may be that much too high or too low. */
+static inline unsigned long zone_free_drift(const struct zone *zone) {
+    return (unsigned long)__atomic_load_n(&zone->free_batch, __ATOMIC_RELAXED) * zone->nr_shards;
+}
 static inline bool populated_zone(const struct zone *zone) {
     return zone->present_pages != 0;
 }

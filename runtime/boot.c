@@ -105,6 +105,7 @@ static bool boot_machine(void) {
     map.arena = rt.arena;
     range.start_pfn = (uint32_t)reserved;
     range.nr_pages = (uint32_t)(total - reserved);
+    host_prepare();
     rt.machine = machine_boot(&host_platform, &map, rt.arena);
     if (!rt.machine)
         return false;

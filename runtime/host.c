@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "runtime/host.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 
 #include "mm/vmstat.h"
@@ -150,7 +152,22 @@ static void host_assert_failed(void *host, const char *file, int line, const cha
         sys0(SYS_pause);
 }
 
-const struct platform host_platform = {
+/* Registered for a process once; a child inherits it, or is told so here. */
+static bool register_barrier(void) {
+    return sys3(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+static void host_barrier(void *host) {
+    while (sys3(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == -EPERM)
+        if (!register_barrier())
+            host_panic(host, "membarrier(2) works no more");
+}
+
+void host_prepare(void) {
+    host_platform.barrier = register_barrier() ? host_barrier : NULL;
+}
+
+struct platform host_platform = {
     .now_ns = host_now_ns,
     .sleep = host_sleep,
     .congestion_wait = host_congestion_wait,

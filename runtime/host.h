@@ -7,7 +7,9 @@
 
 #include "mm/platform.h"
 
-extern const struct platform host_platform;
+extern struct platform host_platform;
+/* Before the machine boots: asks Linux what it can do for the core. */
+void host_prepare(void);
 extern struct task program_task;
 
 #endif

@@ -87,6 +87,7 @@ struct weir_task {
     uint32_t mems_allowed;    /* bit per node whose memory it may use; 0: all */
     uint32_t mems_exclusive;  /* the same of the next exclusive set around that */
     int nice;
+    const volatile uint32_t *cpu; /* where its CPU's number can be read at any time; NULL: platform->cpu() is asked */
     uint64_t cpu_time_ns; /* user and system */
     uint64_t start_time_ns;
     const char *comm;
@@ -117,8 +118,15 @@ struct weir_platform {
     /* -- Locks are words of the core's; these two are how a task waits for one. Any lock held. -- */
     void (*lock_wait)(void *host, _Atomic uint32_t *word, uint32_t seen); /* while *word == seen; may return early */
     void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all); /* NULL: nothing. Those who wait for that word */
-    /* May be NULL; for simulators. Before a lock is taken; and, in debug builds, each taken and dropped. */
+    /* May be NULL; for simulators. Before a lock is taken. */
     void (*lock_point)(void *host);
+    /*
+     * NULL: every lock is an ordinary one. Returns after every task has passed a full memory barrier (an interrupt to
+     * every CPU): so the core takes a lock back from the task that took it without atomic instructions. Every thread
+     * then needs a struct weir_task of its own.
+     */
+    void (*barrier)(void *host);
+    /* May be NULL; for simulators, in debug builds only: each lock taken and dropped. */
     void (*lock_taken)(void *host, uint32_t rank, bool may_wait);
     void (*lock_dropped)(void *host, uint32_t rank);
 

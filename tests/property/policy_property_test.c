@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "mm/buddy.h"
 #include "mm/compaction.h"
 #include "mm/filemap.h"
 #include "mm/memory_hotplug.h"
@@ -125,7 +126,7 @@ static void riddle(struct world *w, uint32_t first) {
 static void hotplug(struct world *w) {
     uint32_t start = 512 * (1 + sim_random(w->sim, 2));
 
-    if (pfn_valid(w->m, start))
+    if (frame_exists(w->m, start))
         offline_pages(w->m, start, 512);
     else if (online_pages(w->m, start, 512) != MM_OK)
         differ(w, "frames that went do not come back");

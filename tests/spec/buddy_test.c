@@ -10,12 +10,7 @@
 #include "mm/pcp.h"
 
 static struct page *take(struct zone *zone, unsigned order, unsigned type) {
-    struct page *page;
-
-    lock_acquire(zone->machine->platform, &zone->lock);
-    page = __rmqueue(zone, order, type);
-    lock_release(zone->machine->platform, &zone->lock);
-    return page;
+    return __rmqueue(zone, order, type);
 }
 
 /* Takes everything that is free, in blocks of that order, of that type and its fallbacks. */
@@ -76,9 +71,8 @@ static void the_buddy_is_the_index_with_one_bit_flipped(void **state) {
     free_one_page(zone, map, 0);
     assert_int_equal(nr_free_blocks(zone, 0), 0);
     assert_int_equal(nr_free_blocks(zone, 2), 1);
-    assert_true(page_test(map, PG_buddy));
-    assert_int_equal(buddy_order(map), 2);
-    assert_false(page_test(map + 2, PG_buddy));
+    assert_int_equal(buddy_order(zone, 0), 2);
+    assert_int_equal(buddy_order(zone, 2), -1);
     fake_finish(fake);
 }
 
@@ -123,7 +117,7 @@ static void a_split_returns_the_lowest_part_and_lists_the_upper_halves(void **st
     assert_int_equal(pfn % 1024, 0);
     for (unsigned order = 0; order < MAX_ORDER - 1; order++) {
         assert_int_equal(nr_free_blocks(zone, order), 1);
-        assert_int_equal(zone->free_area[order].free_list[MIGRATE_MOVABLE].head, pfn + (1u << order));
+        assert_int_equal(buddy_order(zone, pfn + (1u << order)), order);
     }
     fake_finish(fake);
 }
@@ -222,16 +216,16 @@ static void a_small_block_moves_its_pageblock_only_for_a_reclaimable_request(voi
     /* 256 pages in blocks of 4: too small for an unmovable request to take them all along. */
     assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
     assert_int_equal(get_pageblock_migratetype(zone, block), MIGRATE_MOVABLE);
-    assert_int_not_equal(zone->free_area[2].free_list[MIGRATE_MOVABLE].head, PFN_NONE);
+    assert_int_not_equal(nr_free_blocks_of_type(zone, 2, MIGRATE_MOVABLE), 0);
     /* The rest of the block taken stays with the donor. */
-    assert_int_not_equal(zone->free_area[0].free_list[MIGRATE_MOVABLE].head, PFN_NONE);
-    assert_int_equal(zone->free_area[0].free_list[MIGRATE_UNMOVABLE].head, PFN_NONE);
+    assert_int_not_equal(nr_free_blocks_of_type(zone, 0, MIGRATE_MOVABLE), 0);
+    assert_int_equal(nr_free_blocks_of_type(zone, 0, MIGRATE_UNMOVABLE), 0);
 
     free_one_page(zone, block + 4 + 8 * 63, 0);
     assert_non_null(take(zone, 0, MIGRATE_RECLAIMABLE));
     assert_int_equal(get_pageblock_migratetype(zone, block), MIGRATE_RECLAIMABLE);
     for (unsigned order = 0; order < MAX_ORDER; order++)
-        movable += zone->free_area[order].free_list[MIGRATE_MOVABLE].head != PFN_NONE;
+        movable += nr_free_blocks_of_type(zone, order, MIGRATE_MOVABLE);
     assert_int_equal(movable, 0);
     fake_check(fake);
     fake_finish(fake);
@@ -247,12 +241,12 @@ static void the_rest_of_a_block_of_order_4_goes_to_the_request_and_of_order_3_to
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
     free_one_page(zone, fake->machine->mem_map + 2048, 4);
     assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
-    assert_int_not_equal(zone->free_area[3].free_list[MIGRATE_UNMOVABLE].head, PFN_NONE);
+    assert_int_not_equal(nr_free_blocks_of_type(zone, 3, MIGRATE_UNMOVABLE), 0);
     take_all(zone, 0, MIGRATE_UNMOVABLE, pages);
     free_one_page(zone, fake->machine->mem_map + 4096, 3);
     assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
-    assert_int_not_equal(zone->free_area[2].free_list[MIGRATE_MOVABLE].head, PFN_NONE);
-    assert_int_equal(zone->free_area[2].free_list[MIGRATE_UNMOVABLE].head, PFN_NONE);
+    assert_int_not_equal(nr_free_blocks_of_type(zone, 2, MIGRATE_MOVABLE), 0);
+    assert_int_equal(nr_free_blocks_of_type(zone, 2, MIGRATE_UNMOVABLE), 0);
     fake_finish(fake);
 }
 
@@ -303,8 +297,7 @@ static void isolate_is_never_allocated_from(void **state) {
     single = block + 1;
     atomic_store(&single->count, 1);
     __free_pages(fake->machine, single, 0);
-    assert_true(page_test(single - 1, PG_buddy));
-    assert_int_equal(buddy_order(single - 1), 1);
+    assert_int_equal(buddy_order(zone, page_to_pfn(fake->machine, single - 1)), 1);
 
     for (unsigned type = MIGRATE_UNMOVABLE; type <= MIGRATE_MOVABLE; type++) {
         nr = take_all(zone, 0, type, pages);

@@ -50,7 +50,7 @@ static struct page *take_frame(uint32_t pfn) {
     uint32_t start;
 
     drain_all_local_pages(m);
-    while (!page_test(head, PG_buddy))
+    while (buddy_order(zone, page_to_pfn(m, head)) < 0)
         head--;
     start = page_to_pfn(m, head);
     for (unsigned nr = take_free_block(zone, head, MAX_ORDER), i = 0; i < nr; i++)

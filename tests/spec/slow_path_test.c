@@ -46,12 +46,7 @@ static int teardown(void **state) {
 }
 
 static struct page *take_one(void) {
-    struct page *page;
-
-    lock_acquire(&fake->platform, &zone->lock);
-    page = __rmqueue(zone, 0, MIGRATE_MOVABLE);
-    lock_release(&fake->platform, &zone->lock);
-    return page;
+    return __rmqueue(zone, 0, MIGRATE_MOVABLE);
 }
 
 static void give_back(unsigned nr) {

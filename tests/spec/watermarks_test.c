@@ -86,8 +86,8 @@ static struct zone *zone_with_free(struct fake *fake, unsigned long free) {
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
 
     for (unsigned order = 0; order < MAX_ORDER; order++)
-        zone->free_area[order].nr_free = 0;
-    zone->free_area[0].nr_free = free;
+        zone->shards[0].nr_free[order] = 0;
+    zone->shards[0].nr_free[0] = free;
     atomic_store(&zone->vm_stat[NR_FREE_PAGES], (long)free);
     return zone;
 }
@@ -142,16 +142,16 @@ static void ten_five_and_three_blocks_pass_mark_8_at_order_2(void **state) {
     struct zone *zone = zone_with_free(fake, 10);
 
     (void)state;
-    zone->free_area[1].nr_free = 5;
-    zone->free_area[2].nr_free = 3;
+    zone->shards[0].nr_free[1] = 5;
+    zone->shards[0].nr_free[2] = 3;
     atomic_store(&zone->vm_stat[NR_FREE_PAGES], 32);
     assert_true(zone_watermark_ok(zone, 2, 8, ZONE_NORMAL, 0));
     /* The mark halves from order to order: 29 > 12, 19 > 6, 9 > 3. */
     assert_true(zone_watermark_ok(zone, 2, 12, ZONE_NORMAL, 0));
     /* 29 - 18 - 10 leaves 1 page in blocks that are large enough: not more than 8 / 4. */
-    zone->free_area[0].nr_free = 18;
-    zone->free_area[1].nr_free = 5;
-    zone->free_area[2].nr_free = 1;
+    zone->shards[0].nr_free[0] = 18;
+    zone->shards[0].nr_free[1] = 5;
+    zone->shards[0].nr_free[2] = 1;
     assert_false(zone_watermark_ok(zone, 2, 8, ZONE_NORMAL, 0));
     fake_finish(fake);
 }

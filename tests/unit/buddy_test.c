@@ -21,12 +21,7 @@ static int teardown(void **state) {
 }
 
 static struct page *take(unsigned order, unsigned type) {
-    struct page *page;
-
-    lock_acquire(&fake->platform, &zone->lock);
-    page = __rmqueue(zone, order, type);
-    lock_release(&fake->platform, &zone->lock);
-    return page;
+    return __rmqueue(zone, order, type);
 }
 
 static void freeing_both_buddies_restores_the_parent(void **state) {
@@ -38,9 +33,8 @@ static void freeing_both_buddies_restores_the_parent(void **state) {
     parent = take(6, MIGRATE_MOVABLE);
     free_one_page(zone, parent, 5);
     free_one_page(zone, parent + 32, 5);
-    assert_true(page_test(parent, PG_buddy));
-    assert_false(page_test(parent + 32, PG_buddy));
-    assert_true(buddy_order(parent) >= 6);
+    assert_true(buddy_order(zone, page_to_pfn(fake->machine, parent)) >= 6);
+    assert_int_equal(buddy_order(zone, page_to_pfn(fake->machine, parent + 32)), -1);
     low = take(5, MIGRATE_MOVABLE);
     high = take(5, MIGRATE_MOVABLE);
     assert_ptr_equal(high, low + 32);
@@ -73,38 +67,31 @@ static void freed_blocks_are_reused_last_in_first_out(void **state) {
 }
 
 static void a_refill_hands_out_frames_in_a_row(void **state) {
-    struct machine *m = fake->machine;
-    struct page_list list;
-    uint32_t pfn;
+    uint32_t pfns[31];
 
     (void)state;
-    page_list_init(&list);
     /* Small leftovers first. */
     while (nr_free_blocks(zone, 8) + nr_free_blocks(zone, 5) + nr_free_blocks(zone, 3) + nr_free_blocks(zone, 2) > 0)
         take(0, MIGRATE_MOVABLE);
-    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_MOVABLE, &list), 31);
-    pfn = list.head;
-    for (struct page *page = page_list_first(m, &list); page; page = page_list_next(m, page)) {
-        assert_int_equal(page_to_pfn(m, page), pfn++);
-        assert_int_equal(page->private, MIGRATE_MOVABLE);
-        assert_false(page_test(page, PG_buddy));
+    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_MOVABLE, pfns), 31);
+    for (unsigned i = 0; i < 31; i++) {
+        assert_int_equal(pfns[i], pfns[0] + i);
+        assert_false(frame_is_free(zone, pfns[i]));
     }
-    free_pages_bulk(zone, 31, &list);
-    assert_true(page_list_empty(&list));
+    free_pages_bulk(zone, 31, pfns);
     fake_check(fake);
 }
 
 static void a_refill_gives_what_there_is(void **state) {
-    struct page_list list;
+    uint32_t pfns[31];
 
     (void)state;
-    page_list_init(&list);
     while (zone_page_state_exact(zone, NR_FREE_PAGES) > 5)
         take(0, MIGRATE_UNMOVABLE);
-    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_UNMOVABLE, &list), 5);
-    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_UNMOVABLE, &list), 0);
+    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_UNMOVABLE, pfns), 5);
+    assert_int_equal(rmqueue_bulk(zone, 31, MIGRATE_UNMOVABLE, pfns), 0);
     assert_null(take(0, MIGRATE_UNMOVABLE));
-    free_pages_bulk(zone, 5, &list);
+    free_pages_bulk(zone, 5, pfns);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), 5);
 }
 
@@ -116,7 +103,7 @@ static void a_pageblock_that_overruns_the_zone_is_not_moved(void **state) {
     assert_int_equal(move_freepages_block(zone, last, MIGRATE_RECLAIMABLE), 0);
     assert_int_equal(move_freepages_block(zone, pfn_to_page(fake->machine, 4096), MIGRATE_RECLAIMABLE), 1024);
     lock_release(&fake->platform, &zone->lock);
-    assert_int_not_equal(zone->free_area[10].free_list[MIGRATE_RECLAIMABLE].head, PFN_NONE);
+    assert_int_equal(nr_free_blocks_of_type(zone, 10, MIGRATE_RECLAIMABLE), 1);
     fake_check(fake);
 }
 
@@ -130,55 +117,120 @@ static void a_freed_block_goes_to_the_list_of_its_pageblock(void **state) {
     lock_release(&fake->platform, &zone->lock);
     take(4, MIGRATE_MOVABLE);
     free_one_page(zone, page, 4);
-    assert_int_equal(zone->free_area[4].free_list[MIGRATE_RECLAIMABLE].head, page_to_pfn(fake->machine, page));
+    assert_int_equal(nr_free_blocks_of_type(zone, 4, MIGRATE_RECLAIMABLE), 1);
+    assert_ptr_equal(take(4, MIGRATE_RECLAIMABLE), page);
+    free_one_page(zone, page, 4);
     fake_check(fake);
+}
+
+/* 1 GiB and two CPUs: each has half of the shards. */
+static void cpus_take_from_shards_of_their_own_until_there_is_nothing_else(void **state) {
+    enum { NR = 262144, BATCH = 31 };
+    static uint32_t pfns[NR];
+    unsigned long before[MAX_ORDER];
+    unsigned shard[2], nr = 0, got;
+
+    (void)state;
+    fake_finish(fake);
+    fake = fake_boot(NR, 2);
+    zone = fake_zone(fake, 0, ZONE_NORMAL);
+    assert_true(zone->nr_shards > 1);
+    for (unsigned order = 0; order < MAX_ORDER; order++)
+        before[order] = nr_free_blocks(zone, order);
+    for (unsigned i = 0; i < 2000; i++) {
+        fake_set_cpu(i % 2);
+        got = rmqueue_bulk(zone, BATCH, MIGRATE_MOVABLE, pfns + nr);
+        assert_int_equal(got, BATCH);
+        shard[i % 2] = (pfns[nr] >> 9) >> zone->shard_shift;
+        assert_true(i == 0 || shard[0] != shard[1]);
+        nr += got;
+    }
+    fake_check(fake);
+    fake_set_cpu(0);
+    while ((got = rmqueue_bulk(zone, BATCH, MIGRATE_MOVABLE, pfns + nr)))
+        nr += got;
+    assert_int_equal(nr, NR);
+    for (unsigned order = 0; order < MAX_ORDER; order++)
+        assert_int_equal(nr_free_blocks(zone, order), 0);
+    /* In an order that mixes shards within a batch: 4999 and 262144 have no common factor. */
+    for (uint32_t i = 0; i < NR; i++)
+        pfns[i] = (uint32_t)((uint64_t)i * 4999 % NR);
+    for (uint32_t i = 0; i < NR; i += got) {
+        got = NR - i < 100 ? NR - i : 100;
+        free_pages_bulk(zone, got, pfns + i);
+    }
+    fake_check(fake);
+    for (unsigned order = 0; order < MAX_ORDER; order++)
+        assert_int_equal(nr_free_blocks(zone, order), before[order]);
+}
+
+/* Fullest first: a frame comes from the pageblock with fewest free frames, and no whole one is broken for it. */
+static void a_frame_comes_from_the_fullest_pageblock(void **state) {
+    struct page *blocks[2], *page;
+    unsigned long whole;
+
+    (void)state;
+    /* The zone's odd end, which is the fullest of all. */
+    for (unsigned i = 0; i < 300 / 4; i++)
+        take(2, MIGRATE_MOVABLE);
+    blocks[0] = take(9, MIGRATE_MOVABLE);
+    blocks[1] = take(9, MIGRATE_MOVABLE);
+    whole = nr_free_blocks(zone, 10);
+    free_one_page(zone, blocks[0], 8);
+    free_one_page(zone, blocks[1], 4);
+    free_one_page(zone, blocks[1] + 64, 3);
+    for (unsigned i = 0; i < 24; i++) {
+        page = take(0, MIGRATE_MOVABLE);
+        assert_true(page >= blocks[1] && page < blocks[1] + 512);
+    }
+    page = take(0, MIGRATE_MOVABLE);
+    assert_true(page >= blocks[0] && page < blocks[0] + 512);
+    assert_int_equal(nr_free_blocks(zone, 10), whole);
 }
 
 static const char *check(void) {
     unsigned long free;
-    const char *wrong;
 
-    lock_acquire(&fake->platform, &zone->lock);
-    wrong = buddy_check(zone, &free);
-    lock_release(&fake->platform, &zone->lock);
-    return wrong;
+    return buddy_check(zone, &free);
 }
 
 static void the_check_notices_each_thing_that_can_be_wrong(void **state) {
-    struct free_area *area = &zone->free_area[10];
-    struct page *page = pfn_to_page(fake->machine, area->free_list[MIGRATE_MOVABLE].head);
-    struct page *half, *next;
-    uint32_t tail = area->free_list[MIGRATE_MOVABLE].tail;
+    struct pageblock *block = &zone->pageblocks[2], *next = &zone->pageblocks[4], good = *block;
+    struct zone_shard *shard = &zone->shards[0];
+    uint64_t *map = zone->pageblock_maps[2];
 
     (void)state;
     assert_null(check());
-    page->private ++;
-    assert_string_equal(check(), "buddy: a listed block is not marked as what its list says");
-    page->private --;
-    area->nr_free++;
-    assert_string_equal(check(), "buddy: nr_free is not the number of blocks on the lists");
-    area->nr_free--;
-    area->free_list[MIGRATE_MOVABLE].tail = area->free_list[MIGRATE_MOVABLE].head;
-    assert_string_equal(check(), "buddy: a free list's tail is not its last block");
-    area->free_list[MIGRATE_MOVABLE].tail = tail;
-    next = pfn_to_page(fake->machine, page->lru_next);
-    next->lru_prev++;
-    assert_string_equal(check(), "buddy: a free list's links do not agree");
-    next->lru_prev--;
-    page->lru_next = 100000;
-    assert_string_equal(check(), "buddy: a free list leads to a frame that does not exist");
-    page->lru_next = page_to_pfn(fake->machine, next);
+    map[0] ^= 1;
+    assert_string_equal(check(), "buddy: a pageblock's counts are not what its free frames make");
+    map[0] ^= 1;
+    block->nr_free--;
+    assert_string_equal(check(), "buddy: a pageblock has not as many free frames as it says");
+    *block = good;
+    block->full = 0;
+    assert_string_equal(check(), "buddy: the words of free frames are not those noted");
+    *block = good;
+    block->list_type = MIGRATE_TYPES;
+    assert_string_equal(check(), "buddy: a pageblock serves a type that does not exist");
+    *block = good;
+    block->place--;
+    assert_string_equal(check(), "buddy: a pageblock is not on the list where it belongs");
+    *block = good;
+    block->prev = PAGEBLOCK_NONE;
+    block->next = 6;
+    assert_string_equal(check(), "buddy: a list's links do not agree");
+    *block = good;
+    shard->orders[MIGRATE_MOVABLE] = 0;
+    assert_string_equal(check(), "buddy: a list is not among those that a search looks at");
+    shard->orders[MIGRATE_MOVABLE] = 1u << 10 | 1u << 8;
+    next->list_type = MIGRATE_RECLAIMABLE;
+    assert_non_null(check());
+    next->list_type = MIGRATE_MOVABLE;
     assert_null(check());
-
-    /* Two buddies, one of them put on the list behind the merger's back. */
-    page = take(10, MIGRATE_MOVABLE);
-    half = page + 512;
-    free_one_page(zone, page, 9);
-    page_set(half, PG_buddy);
-    half->private = 9 | MIGRATE_MOVABLE << 8;
-    page_list_add_tail(fake->machine, &zone->free_area[9].free_list[MIGRATE_MOVABLE], half);
-    zone->free_area[9].nr_free++;
-    assert_string_equal(check(), "buddy: two mergeable buddies are both free");
+    shard->nr_free[3]++;
+    assert_string_equal(check(), "buddy: nr_free is not the number of free blocks");
+    shard->nr_free[3]--;
+    assert_null(check());
 }
 
 #define buddy_unit_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -192,6 +244,8 @@ int main(void) {
         buddy_unit_test(a_refill_gives_what_there_is),
         buddy_unit_test(a_pageblock_that_overruns_the_zone_is_not_moved),
         buddy_unit_test(a_freed_block_goes_to_the_list_of_its_pageblock),
+        buddy_unit_test(cpus_take_from_shards_of_their_own_until_there_is_nothing_else),
+        buddy_unit_test(a_frame_comes_from_the_fullest_pageblock),
         buddy_unit_test(the_check_notices_each_thing_that_can_be_wrong),
     };
 

@@ -267,10 +267,10 @@ static void frames_that_are_offline_at_boot_come_with_online_pages(void **state)
     (void)state;
     assert_int_equal(zone->present_pages, 4096);
     assert_int_equal(zone->spanned_pages, 5120);
-    assert_false(pfn_valid(m, 4096));
+    assert_false(frame_exists(m, 4096));
     assert_int_equal(online_pages(m, 4096, 512), MM_OK);
-    assert_true(pfn_valid(m, 4096));
-    assert_false(pfn_valid(m, 4608));
+    assert_true(frame_exists(m, 4096));
+    assert_false(frame_exists(m, 4608));
     assert_int_equal(zone->present_pages, 4608);
     assert_int_equal(m->nodes[0]->node_present_pages, 4608);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free + 512);
@@ -310,13 +310,13 @@ static void the_part_of_a_free_block_that_lies_outside_stays(void **state) {
 
     (void)state;
     /* Free blocks are of 1024 frames: the range is the second half of one, then the first half of another. */
-    assert_true(page_test(pfn_to_page(m, 1024), PG_buddy) && buddy_order(pfn_to_page(m, 1024)) == 10);
+    assert_true(buddy_order(zone, 1024) == 10);
     assert_int_equal(offline_pages(m, 1536, 512), MM_OK);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free - 512);
-    assert_true(page_test(pfn_to_page(m, 1024), PG_buddy) && buddy_order(pfn_to_page(m, 1024)) == 9);
+    assert_true(buddy_order(zone, 1024) == 9);
     assert_int_equal(offline_pages(m, 2048, 512), MM_OK);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free - 1024);
-    assert_true(page_test(pfn_to_page(m, 2560), PG_buddy));
+    assert_true(buddy_order(zone, 2560) == 9);
     assert_whole();
     assert_int_equal(online_pages(m, 1536, 512), MM_OK);
     assert_int_equal(online_pages(m, 2048, 512), MM_OK);
@@ -349,7 +349,7 @@ static void offlining_moves_what_is_in_use_and_takes_the_frames(void **state) {
     assert_int_equal(offline_pages(m, in_use, 512), MM_OK);
     assert_true(atomic_load(&m->pages_migrated) > 0);
     for (uint32_t pfn = in_use; pfn < in_use + 512; pfn++)
-        assert_false(pfn_valid(m, pfn));
+        assert_false(frame_exists(m, pfn));
     assert_int_equal(zone->present_pages, 3584);
     assert_whole();
     assert_pages(0, 2800);

@@ -282,7 +282,7 @@ static void a_frame_that_had_the_cores_bytes_is_announced_when_it_becomes_mapped
     __free_pages(m, block, 3);
     nr_told = 0;
     for (unsigned pfn = page_to_pfn(m, block); pfn < page_to_pfn(m, block) + 8; pfn++)
-        assert_true(page_test(pfn_to_page(m, pfn), PG_arena));
+        assert_true(page_in_arena(m, pfn_to_page(m, pfn)));
 }
 
 static void events_count_pages_by_zone(void **state) {
@@ -340,7 +340,7 @@ static void a_page_that_is_on_a_list_is_not_freed_again(void **state) {
     free_hot_page(m, page);
     assert_one_bad_page();
     drain_all_local_pages(m);
-    assert_true(page_test(pfn_to_page(m, 0), PG_buddy));
+    assert_true(frame_is_free(zone, 0));
     free_hot_page(m, pfn_to_page(m, 0));
     assert_one_bad_page();
     assert_all_free();

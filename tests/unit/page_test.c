@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/fake_platform.h"
 
+#include "mm/buddy.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -112,6 +114,7 @@ static void flags_leave_the_zone_bits_alone(void **state) {
     struct page *page = page_at(7);
 
     (void)state;
+    need_descriptors(fake_zone(fake, 0, ZONE_NORMAL), 7);
     for (unsigned bit = 0; bit < PG_ZONE_SHIFT; bit++) {
         assert_false(page_test_and_set(page, (enum page_flag)bit));
         assert_true(page_test_and_set(page, (enum page_flag)bit));

@@ -58,12 +58,14 @@ static void a_request_of_another_type_refills_though_the_list_has_pages(void **s
     (void)state;
     pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, pages);
     assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_UNMOVABLE, 1, pages), 1);
-    assert_int_equal(pages[0]->private, MIGRATE_UNMOVABLE);
     assert_int_equal(list_of(0, PCP_HOT)->count, 28);
+    assert_int_equal(list_of(0, PCP_HOT)->type[27], MIGRATE_UNMOVABLE);
+    assert_int_equal(list_of(0, PCP_HOT)->type[0], MIGRATE_MOVABLE);
     /* Movable ones are still there, behind the unmovable ones. */
     assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, pages), 1);
-    assert_int_equal(pages[0]->private, MIGRATE_MOVABLE);
     assert_int_equal(list_of(0, PCP_HOT)->count, 27);
+    assert_int_equal(list_of(0, PCP_HOT)->type[13], MIGRATE_UNMOVABLE);
+    assert_int_equal(list_of(0, PCP_HOT)->type[14], MIGRATE_UNMOVABLE);
 }
 
 static void with_nothing_else_left_a_page_of_another_type_is_given(void **state) {
@@ -71,14 +73,12 @@ static void with_nothing_else_left_a_page_of_another_type_is_given(void **state)
 
     (void)state;
     pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, pages);
-    lock_acquire(&fake->platform, &zone->lock);
     do
         page = __rmqueue(zone, 0, MIGRATE_MOVABLE);
     while (page);
-    lock_release(&fake->platform, &zone->lock);
     for (unsigned i = 0; i < 14; i++) {
+        assert_int_equal(list_of(0, PCP_HOT)->type[0], MIGRATE_MOVABLE);
         assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_UNMOVABLE, 2, pages), 1);
-        assert_int_equal(pages[0]->private, MIGRATE_MOVABLE);
     }
     assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_UNMOVABLE, 1, pages), 0);
 }
@@ -118,30 +118,59 @@ static void pages_of_an_isolated_block_do_not_stay_on_the_lists(void **state) {
     lock_release(&fake->platform, &zone->lock);
     pcp_free(zone, PCP_HOT, &page, 1);
     assert_int_equal(list_of(0, PCP_HOT)->count, 14);
-    assert_true(page_test(page, PG_buddy));
+    assert_true(frame_is_free(zone, page_to_pfn(fake->machine, page)));
 }
 
-static void the_check_notices_a_wrong_count_mark_or_link(void **state) {
+static void a_list_longer_than_its_array_is_still_last_in_first_out(void **state) {
+    static struct page *many[1100];
+    struct per_cpu_pages *pcp = &zone->pageset[0].pcp[PCP_HOT];
+    unsigned long nr;
+
+    (void)state;
+    pcp_set_sizes(zone, 8);
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, many + i), 1);
+    drain_all_local_pages(fake->machine);
+    for (unsigned i = 0; i < 1000; i++)
+        pcp_free(zone, PCP_HOT, many + i, 1);
+    assert_int_equal(pcp_count(pcp), 1000);
+    assert_true(pcp->nr_older >= 1000 - PCP_ROOM);
+    assert_null(pcp_check(zone, &nr));
+    assert_int_equal(nr, 1000);
+    pcp->nr_older++;
+    assert_string_equal(pcp_check(zone, &nr), "pcp: the frames below an array are not as many as counted");
+    pcp->nr_older--;
+    for (unsigned i = 1000; i-- > 0;) {
+        struct page *page;
+
+        assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, &page), 1);
+        assert_ptr_equal(page, many[i]);
+    }
+    pcp_free(zone, PCP_HOT, many, 1000);
+    drain_all_local_pages(fake->machine);
+    assert_int_equal(zone_pcp_pages(zone), 0);
+    fake_check(fake);
+}
+
+static void the_check_notices_a_wrong_count_or_mark(void **state) {
     struct per_cpu_pages *pcp = &zone->pageset[0].pcp[PCP_HOT];
     unsigned long nr;
     struct page *head;
 
     (void)state;
     pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, pages);
-    head = pfn_to_page(fake->machine, pcp->list.head);
+    head = pfn_to_page(fake->machine, pcp->pfn[pcp->count - 1]);
     assert_null(pcp_check(zone, &nr));
     assert_int_equal(nr, 14);
-    pcp->count++;
-    assert_string_equal(pcp_check(zone, &nr), "pcp: a list is shorter than its count");
-    pcp->count -= 2;
-    assert_string_equal(pcp_check(zone, &nr), "pcp: a list's links do not agree, or it is longer than its count");
-    pcp->count++;
+    pcp->count += PCP_ROOM;
+    assert_string_equal(pcp_check(zone, &nr), "pcp: a list has more frames than room");
+    pcp->count -= PCP_ROOM;
     page_clear(head, PG_pcp);
     assert_string_equal(pcp_check(zone, &nr), "pcp: a frame on a list is not marked as such");
     page_set(head, PG_pcp);
-    head->lru_prev = 3;
-    assert_string_equal(pcp_check(zone, &nr), "pcp: a list's links do not agree, or it is longer than its count");
-    head->lru_prev = PFN_NONE;
+    pcp->pfn[0] = UINT32_MAX / 2;
+    assert_string_equal(pcp_check(zone, &nr), "pcp: a frame on the list of a zone that it does not belong to");
+    pcp->count = 0;
     pcp->high = -10;
     pcp->batch = 1;
     assert_string_equal(pcp_check(zone, &nr), "pcp: a list is longer than a refill can make it");
@@ -157,7 +186,8 @@ int main(void) {
         pcp_unit_test(with_nothing_else_left_a_page_of_another_type_is_given),
         pcp_unit_test(drain_empties_the_lists_of_all_cpus_and_zones),
         pcp_unit_test(pages_of_an_isolated_block_do_not_stay_on_the_lists),
-        pcp_unit_test(the_check_notices_a_wrong_count_mark_or_link),
+        pcp_unit_test(a_list_longer_than_its_array_is_still_last_in_first_out),
+        pcp_unit_test(the_check_notices_a_wrong_count_or_mark),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,13 +133,14 @@ static void reserve_blocks_skip_those_of_other_types_and_reserved_pages(void **s
     lock_acquire(&fake->platform, &zone->lock);
     set_pageblock_migratetype(zone, pfn_to_page(fake->machine, 0), MIGRATE_UNMOVABLE);
     lock_release(&fake->platform, &zone->lock);
+    need_descriptors(zone, 512);
     page_set(pfn_to_page(fake->machine, 512), PG_reserved);
     wanted.min_free_kbytes = 4;
     assert_int_equal(machine_tune(fake->machine, &wanted), MM_OK);
     assert_int_equal(zone->pageblock_type[0], MIGRATE_UNMOVABLE);
     assert_int_equal(zone->pageblock_type[1], MIGRATE_MOVABLE);
     assert_int_equal(zone->pageblock_type[2], MIGRATE_RESERVE);
-    assert_int_not_equal(zone->free_area[10].free_list[MIGRATE_RESERVE].head, PFN_NONE);
+    assert_int_not_equal(nr_free_blocks_of_type(zone, 10, MIGRATE_RESERVE), 0);
     page_clear(pfn_to_page(fake->machine, 512), PG_reserved);
 }
 
