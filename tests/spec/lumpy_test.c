@@ -8,6 +8,7 @@
 
 #include "mm/buddy.h"
 #include "mm/lru.h"
+#include "mm/memory_hotplug.h"
 #include "mm/mmap.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
@@ -132,6 +133,19 @@ static void a_hole_ends_the_block(void **state) {
     putback_lru_pages(m, &list);
 }
 
+static void frames_that_nobody_has_needed_yet_do_not_end_the_block(void **state) {
+    struct page_list list;
+    unsigned long scanned;
+
+    (void)state;
+    assert_int_equal(offline_pages(m, 1024, 512), MM_OK);
+    set_up(1536, "iii");
+    assert_int_equal(online_pages(m, 1024, 512), MM_OK);
+    assert_false(pfn_valid(m, 1024));
+    assert_int_equal(isolate(false, 10, ISOLATE_INACTIVE, &list, &scanned), 3);
+    putback_lru_pages(m, &list);
+}
+
 /* -- the whole way. -- */
 
 static void fill_with_program(void) {
@@ -208,6 +222,7 @@ int main(void) {
         LUMPY(active_mode_leaves_inactive_pages),
         LUMPY(both_takes_either),
         LUMPY(a_hole_ends_the_block),
+        LUMPY(frames_that_nobody_has_needed_yet_do_not_end_the_block),
         LUMPY(reclaim_for_a_costly_order_frees_whole_blocks),
         LUMPY(with_compaction_on_reclaim_is_not_lumpy),
     };

@@ -3,6 +3,7 @@
 #include "tests/unit/fake_platform.h"
 
 #include "mm/buddy.h"
+#include "mm/page_isolation.h"
 
 static struct fake *fake;
 static struct zone *zone;
@@ -233,6 +234,81 @@ static void the_check_notices_each_thing_that_can_be_wrong(void **state) {
     assert_null(check());
 }
 
+static void a_free_block_can_be_taken_by_its_first_frame(void **state) {
+    unsigned long blocks = nr_free_blocks(zone, 10);
+    struct page *block;
+
+    (void)state;
+    assert_int_equal(buddy_order(zone, 2048), 10);
+    assert_int_equal(buddy_take_block(zone, 2048, 9), 0);
+    assert_int_equal(buddy_take_block(zone, 2560, 10), 0);
+    assert_false(pfn_valid(fake->machine, 2048));
+    assert_int_equal(buddy_take_block(zone, 2048, 10), 1024);
+    assert_true(pfn_valid(fake->machine, 2048) && pfn_valid(fake->machine, 3071));
+    assert_int_equal(buddy_order(zone, 2048), -1);
+    assert_int_equal(buddy_order(zone, 2560), -1);
+    assert_int_equal(nr_free_blocks(zone, 10), blocks - 1);
+    fake_check(fake);
+    block = pfn_to_page(fake->machine, 2048);
+    free_one_page(zone, block + 8, 3);
+    assert_int_equal(buddy_take_block(zone, 2056, 3), 8);
+    assert_int_equal(buddy_take_block(zone, 2056, 3), 0);
+    free_one_page(zone, block, 10);
+    assert_int_equal(nr_free_blocks(zone, 10), blocks);
+    fake_check(fake);
+}
+
+static void an_isolated_pageblock_is_not_half_of_a_larger_block(void **state) {
+    struct page *page = pfn_to_page(fake->machine, 2048);
+
+    (void)state;
+    assert_int_equal(set_migratetype_isolate(zone, page), MM_OK);
+    assert_int_equal(buddy_order(zone, 2048), 9);
+    assert_int_equal(nr_free_blocks_of_type(zone, 9, MIGRATE_ISOLATE), 1);
+    assert_int_equal(buddy_take_block(zone, 2048, 10), 0);
+    fake_check(fake);
+    /* The other half comes and goes, and takes the isolated one nowhere. */
+    assert_int_equal(buddy_take_block(zone, 2560, 10), 512);
+    free_one_page(zone, page + 512, 9);
+    assert_int_equal(nr_free_blocks_of_type(zone, 9, MIGRATE_ISOLATE), 1);
+    assert_int_equal(set_migratetype_isolate(zone, page + 512), MM_OK);
+    assert_int_equal(nr_free_blocks_of_type(zone, 10, MIGRATE_ISOLATE), 1);
+    fake_check(fake);
+    unset_migratetype_isolate(zone, page);
+    unset_migratetype_isolate(zone, page + 512);
+    assert_int_equal(buddy_order(zone, 2048), 10);
+    fake_check(fake);
+}
+
+static void a_range_goes_whole_or_not_at_all(void **state) {
+    struct machine *m = fake->machine;
+    struct page *page;
+    bool removed[3];
+
+    (void)state;
+    take(0, MIGRATE_UNMOVABLE);
+    page = pfn_to_page(m, 2048);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(set_migratetype_isolate(zone, page + i * 512), MM_OK);
+    lock_acquire(&fake->platform, &zone->lock);
+    /* The third is not isolated: somebody might take from it. */
+    removed[0] = buddy_remove_range(zone, 2048, 1536);
+    removed[1] = frame_exists(m, 2048);
+    removed[2] = buddy_remove_range(zone, 2048, 1024);
+    lock_release(&fake->platform, &zone->lock);
+    assert_false(removed[0]);
+    assert_true(removed[1]);
+    assert_true(removed[2]);
+    assert_false(frame_exists(m, 2048) || frame_exists(m, 3071));
+    assert_true(frame_exists(m, 2047) && frame_exists(m, 3072));
+    zone->present_pages -= 1024;
+    fake_check(fake);
+    buddy_add_range(zone, 2048, 1024);
+    zone->present_pages += 1024;
+    assert_true(frame_exists(m, 2048));
+    fake_check(fake);
+}
+
 #define buddy_unit_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -246,6 +322,9 @@ int main(void) {
         buddy_unit_test(a_freed_block_goes_to_the_list_of_its_pageblock),
         buddy_unit_test(cpus_take_from_shards_of_their_own_until_there_is_nothing_else),
         buddy_unit_test(a_frame_comes_from_the_fullest_pageblock),
+        buddy_unit_test(a_free_block_can_be_taken_by_its_first_frame),
+        buddy_unit_test(an_isolated_pageblock_is_not_half_of_a_larger_block),
+        buddy_unit_test(a_range_goes_whole_or_not_at_all),
         buddy_unit_test(the_check_notices_each_thing_that_can_be_wrong),
     };
 

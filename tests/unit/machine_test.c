@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mm/buddy.h"
+#include "mm/memory_hotplug.h"
 #include "mm/page_alloc.h"
 #include "mm/watermark.h"
 
@@ -57,6 +58,52 @@ static void holes_belong_to_no_zone_and_are_never_handed_out(void **state) {
     }
     assert_int_equal(nr, 9000);
     atomic_store(&fake->init_task.flags, 0);
+    fake_check(fake);
+    fake_finish(fake);
+}
+
+static void whole_pageblocks_of_a_hole_exist_no_more_than_parts_of_one(void **state) {
+    const struct memory_range ranges[] = {{0, 1024, 0, ZONE_NORMAL}, {4096, 1000, 0, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 1};
+    struct fake *fake = fake_boot_map(&map);
+    struct machine *m = fake->machine;
+
+    (void)state;
+    fake_check(fake);
+    /* The first 512 of each range have no descriptor yet. */
+    assert_false(pfn_valid(m, 600));
+    assert_true(frame_exists(m, 0) && frame_exists(m, 600) && frame_exists(m, 1023));
+    assert_false(frame_exists(m, 1024) || frame_exists(m, 2048) || frame_exists(m, 4095));
+    assert_true(frame_exists(m, 4096) && frame_exists(m, 5095));
+    assert_false(frame_exists(m, 5096) || frame_exists(m, UINT32_MAX));
+    fake_finish(fake);
+}
+
+static void a_zone_that_comes_later_is_found_by_requests_and_by_its_pages(void **state) {
+    static const bool offline[] = {true, false, true};
+    const struct memory_range ranges[] = {
+        {0, 512, 0, ZONE_DMA}, {512, 2048, 0, ZONE_NORMAL}, {2560, 65536, 0, ZONE_NORMAL}};
+    const struct memory_map map = {
+        .ranges = ranges, .nr_ranges = 3, .nr_cpus = 1, .nr_nodes = 1, .range_offline = offline};
+    struct fake *fake = fake_boot_map(&map);
+    struct machine *m = fake->machine;
+    struct zone *dma = fake_zone(fake, 0, ZONE_DMA), *normal = fake_zone(fake, 0, ZONE_NORMAL);
+    struct page *page;
+
+    (void)state;
+    assert_int_equal(gfp_zone(m, GFP_KERNEL | __GFP_DMA), ZONE_NORMAL);
+    assert_false(frame_exists(m, 0));
+    assert_int_equal(online_pages(m, 0, 512), MM_OK);
+    fake_check(fake);
+    assert_int_equal(gfp_zone(m, GFP_KERNEL | __GFP_DMA), ZONE_DMA);
+    page = alloc_pages(m, GFP_KERNEL | __GFP_DMA, 0);
+    assert_ptr_equal(page_zone(m, page), dma);
+    __free_pages(m, page, 0);
+    /* What shards keep unpublished goes with the zone's size. */
+    assert_int_equal(normal->free_batch, vmstat_threshold(1, 2048));
+    assert_int_equal(online_pages(m, 2560, 65536), MM_OK);
+    assert_int_equal(normal->free_batch, vmstat_threshold(1, 2048 + 65536));
+    assert_int_not_equal(normal->free_batch, vmstat_threshold(1, 2048));
     fake_check(fake);
     fake_finish(fake);
 }
@@ -167,6 +214,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_descriptors_and_addresses_convert_into_each_other),
         cmocka_unit_test(holes_belong_to_no_zone_and_are_never_handed_out),
+        cmocka_unit_test(whole_pageblocks_of_a_hole_exist_no_more_than_parts_of_one),
+        cmocka_unit_test(a_zone_that_comes_later_is_found_by_requests_and_by_its_pages),
         cmocka_unit_test(node_spans_cover_all_their_zones),
         cmocka_unit_test(a_map_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_machine_costs_less_than_1_percent_of_its_memory),

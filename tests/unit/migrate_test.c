@@ -186,6 +186,7 @@ static void a_page_read_ahead_moves_with_its_bytes(void **state) {
     assert_ptr_equal(found, new);
     put_page(m, found);
     assert_true(page_test(new, PG_uptodate));
+    assert_true(page_in_arena(m, new));
     assert_pages(0, 1);
 }
 
@@ -206,6 +207,7 @@ static void a_file_page_moves_dirty_as_it_is_and_its_mappings_go(void **state) {
     assert_int_equal(move(old, &new), MM_OK);
     assert_false(page_mapped(new));
     assert_true(page_test(new, PG_dirty));
+    assert_true(page_in_arena(m, old) && page_in_arena(m, new));
     assert_whole();
     value = 0;
     assert_int_equal(sim_file_read(file, 3, 0, &value, sizeof(value)), SIM_OK);

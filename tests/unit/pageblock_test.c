@@ -92,10 +92,26 @@ static void take_something(void) {
     memset(model + at, 0, 1u << order);
 }
 
+/* The block around some frame, if it is free. */
+static void take_what_is_there(void) {
+    unsigned at = below(PAGEBLOCK_PAGES);
+    int order = model_order(at);
+
+    if (order < 0)
+        return;
+    at &= ~((1u << order) - 1);
+    pageblock_take_at(&block, map, at, (unsigned)order);
+    memset(model + at, 0, 1u << order);
+}
+
 static void blocks_come_and_go_as_in_the_model(void **state) {
     (void)state;
     for (unsigned round = 0; round < 4000; round++) {
-        if (below(2))
+        unsigned what = below(8);
+
+        if (what == 0)
+            take_what_is_there();
+        else if (what < 5)
             give_something();
         else
             take_something();

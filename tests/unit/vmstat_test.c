@@ -107,6 +107,22 @@ static void an_idle_list_of_a_remote_zone_gives_back_a_batch(void **state) {
     fake_finish(fake);
 }
 
+static void the_timer_publishes_what_shards_keep_to_themselves(void **state) {
+    struct fake *fake = fake_boot(65536, 1);
+    struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
+    struct page *block = alloc_pages(fake->machine, GFP_KERNEL, 1);
+
+    (void)state;
+    assert_int_equal(zone_page_state(zone, NR_FREE_PAGES), 65536);
+    assert_int_equal(vmstat_update(fake->machine, 0), 1000000000);
+    assert_int_equal(zone_page_state(zone, NR_FREE_PAGES), 65534);
+    __free_pages(fake->machine, block, 1);
+    refresh_vm_stats(fake->machine);
+    assert_int_equal(zone_page_state(zone, NR_FREE_PAGES), 65536);
+    fake_check(fake);
+    fake_finish(fake);
+}
+
 static void zone_page_state_add_publishes_at_once(void **state) {
     struct fake *fake = fake_boot(4096, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
@@ -349,6 +365,7 @@ int main(void) {
         cmocka_unit_test(zone_node_and_global_counters_agree_once_folded),
         cmocka_unit_test(a_fold_of_one_cpu_leaves_the_others_alone),
         cmocka_unit_test(an_idle_list_of_a_remote_zone_gives_back_a_batch),
+        cmocka_unit_test(the_timer_publishes_what_shards_keep_to_themselves),
         cmocka_unit_test(zone_page_state_add_publishes_at_once),
         cmocka_unit_test(numa_counters_tell_where_a_request_was_served),
         cmocka_unit_test(events_are_summed_over_cpus),

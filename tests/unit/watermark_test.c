@@ -81,6 +81,16 @@ static void values_out_of_range_change_nothing(void **state) {
     assert_int_equal(fake_zone(fake, 0, ZONE_NORMAL)->pages_min, 256);
 }
 
+static void an_estimate_counts_near_the_mark_as_well(void **state) {
+    struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
+    unsigned long free = (unsigned long)zone_page_state_exact(zone, NR_FREE_PAGES);
+
+    (void)state;
+    assert_false(zone_watermark_ok(zone, 0, free + 99, ZONE_NORMAL, 0));
+    assert_true(zone_watermark_ok_for(zone, 0, free + 99, ZONE_NORMAL, 0, free + 100));
+    assert_false(zone_watermark_ok_for(zone, 0, free + 100, ZONE_NORMAL, 0, free + 100));
+}
+
 static void defaults_are_those_of_the_specification(void **state) {
     const struct tunables *tune = &fake->machine->tune;
 
@@ -151,6 +161,7 @@ int main(void) {
         watermark_unit_test(min_free_kbytes_moves_marks_reserve_blocks_and_totalreserve),
         watermark_unit_test(values_out_of_range_change_nothing),
         watermark_unit_test(defaults_are_those_of_the_specification),
+        watermark_unit_test(an_estimate_counts_near_the_mark_as_well),
         watermark_unit_test(percpu_pagelist_fraction_sizes_the_hot_lists),
         watermark_unit_test(a_reserve_ratio_of_0_counts_as_1),
         watermark_unit_test(reserve_blocks_skip_those_of_other_types_and_reserved_pages),
