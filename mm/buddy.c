@@ -561,7 +561,6 @@ bool buddy_remove_range(struct zone *zone, uint32_t start_pfn, uint32_t nr_pages
         struct zone_shard *shard = shard_of(zone, index_of(zone, pfn));
         struct bias_slot *slot = shard_lock(zone, shard, task);
 
-        set_has_descriptors(&zone->pageblocks[index_of(zone, pfn)], true);
         take_block_at(zone, pfn, PAGEBLOCK_ORDER);
         shard_unlock(zone, shard, slot, task);
     }

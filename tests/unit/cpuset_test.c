@@ -4,13 +4,14 @@
 
 #include "mm/cpuset.h"
 #include "mm/page_alloc.h"
+#include "mm/pcp.h"
 #include "mm/vmscan.h"
 
 static struct fake *fake;
 static struct task task;
 
 static int setup(void **state) {
-    const struct memory_range ranges[] = {{0, 4096, 0, ZONE_NORMAL}, {4096, 4096, 1, ZONE_NORMAL}};
+    const struct memory_range ranges[] = {{0, 16384, 0, ZONE_NORMAL}, {16384, 16384, 1, ZONE_NORMAL}};
     const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 2};
 
     (void)state;
@@ -44,6 +45,22 @@ static void an_attempt_that_may_wait_keeps_to_the_tasks_own_nodes(void **state) 
     assert_int_equal(node_of(GFP_KERNEL), 1);
     task.mems_allowed = 0;
     assert_int_equal(node_of(GFP_USER), 0);
+}
+
+static void nothing_to_do(void *host) {
+    (void)host;
+}
+
+/* A list whose lock belongs to the task is taken from without further ado. */
+static void a_page_at_hand_is_no_way_round_the_cpuset(void **state) {
+    (void)state;
+    fake->platform.barrier = nothing_to_do;
+    task.mems_allowed = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        assert_int_equal(node_of(GFP_KERNEL), 0);
+    assert_true(zone_pcp_pages(fake_zone(fake, 0, ZONE_NORMAL)) > 0);
+    task.mems_allowed = 2;
+    assert_int_equal(node_of(GFP_KERNEL), 1);
 }
 
 static void an_interrupt_and_a_victim_may_use_every_node(void **state) {
@@ -102,6 +119,7 @@ static void kswapd_of_a_forbidden_node_is_left_asleep(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cpuset_test(an_attempt_that_may_wait_keeps_to_the_tasks_own_nodes),
+        cpuset_test(a_page_at_hand_is_no_way_round_the_cpuset),
         cpuset_test(an_interrupt_and_a_victim_may_use_every_node),
         cpuset_test(an_atomic_request_goes_elsewhere_when_its_own_nodes_are_full),
         cpuset_test(the_soft_wall_reaches_to_the_next_exclusive_cpuset),
