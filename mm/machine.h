@@ -135,7 +135,7 @@ struct machine {
     bool mobility_grouping;             /* (C) false: all requests are UNMOVABLE */
     unsigned zone_types;                /* (C) bit per zone type that exists on some node */
     _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
-    _Atomic uint32_t around_window, around_hits, around_seen; /* (A) mm/read_around.c */
+    _Atomic uint32_t around_window, around_hits, around_seen, around_asked; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;          /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
 
