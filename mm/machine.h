@@ -137,11 +137,11 @@ struct machine {
 
     unsigned long vm_total_pages; /* (C) */
     unsigned long totalreserve_pages;
-    bool mobility_grouping;              /* (C) false: all requests are UNMOVABLE */
-    unsigned zone_types;                 /* (C) but for mm/memory_hotplug.h; bit per zone type that exists on some node */
+    bool mobility_grouping; /* (C) false: all requests are UNMOVABLE */
+    unsigned zone_types;    /* (C) but for mm/memory_hotplug.h; bit per zone type that exists on some node */
     uint8_t gfp_zones[GFP_ZONE_INDEXES]; /* likewise; gfp_zone() by gfp_zone_index() */
     _Atomic unsigned long nr_bad_pages;  /* (A) pages found in a bad state when freed or allocated, and repaired */
-    _Atomic uint32_t around_window, around_hits, around_seen; /* (A) mm/read_around.c */
+    _Atomic uint32_t around_window, around_hits, around_seen, around_asked; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;          /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
 

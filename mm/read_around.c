@@ -9,18 +9,30 @@
  */
 #define GROW_PERCENT 50u
 #define SHRINK_PERCENT 35u
-/* It never goes away: without any pages read along nobody would see that they are worth it again. */
-#define WINDOW_MIN 2u
+/*
+ * A window of 1 is opened by one page now and then: without any pages read along nobody would see that they are worth
+ * it again.
+ */
+#define PROBE_INTERVAL 16u
 #define WINDOW_START 8u
 
-unsigned read_around_window(const struct machine *m) {
-    unsigned max = m->tune.read_around_max, window = atomic_load_explicit(&m->around_window, memory_order_relaxed);
+static unsigned current_window(const struct machine *m) {
+    unsigned window = atomic_load_explicit(&m->around_window, memory_order_relaxed);
 
-    if (max == 0 || !m->platform->map_parked)
-        return 1;
     if (window == 0)
         window = WINDOW_START;
-    return window < max ? window : max;
+    return window < m->tune.read_around_max ? window : m->tune.read_around_max;
+}
+
+unsigned read_around_window(struct machine *m) {
+    unsigned window;
+
+    if (m->tune.read_around_max == 0 || !m->platform->map_parked)
+        return 1;
+    window = current_window(m);
+    if (window == 1 && atomic_fetch_add_explicit(&m->around_asked, 1, memory_order_relaxed) % PROBE_INTERVAL == 0)
+        window = 2;
+    return window;
 }
 
 /* Threads may judge at once: then it moves by two steps, which the next judgement mends. */
@@ -34,10 +46,10 @@ static void note(struct machine *m, struct page *page, bool hit) {
     seen = atomic_fetch_add_explicit(&m->around_seen, 1, memory_order_relaxed) + 1;
     if (seen < JUDGED)
         return;
-    window = read_around_window(m);
+    window = current_window(m);
     if (hits * 100 >= seen * GROW_PERCENT && window < m->tune.read_around_max)
         window *= 2;
-    else if (hits * 100 < seen * SHRINK_PERCENT && window > WINDOW_MIN)
+    else if (hits * 100 < seen * SHRINK_PERCENT && window > 1)
         window /= 2;
     atomic_store_explicit(&m->around_window, window, memory_order_relaxed);
     atomic_store_explicit(&m->around_hits, 0, memory_order_relaxed);

@@ -13,7 +13,7 @@
 #include "mm/machine.h"
 
 /* Pages in the aligned chunk to read: a power of two, 1 where nothing is to be read along. Any thread. */
-unsigned read_around_window(const struct machine *m);
+unsigned read_around_window(struct machine *m);
 /* What became of a page with PG_readahead, which this clears: it was touched, or it leaves memory untouched. */
 void read_around_hit(struct machine *m, struct page *page);
 void read_around_missed(struct machine *m, struct page *page);
