@@ -511,9 +511,11 @@ void buddy_init(struct zone *zone) {
         shard_init(&zone->shards[i]);
     __builtin_memset(zone->pageblock_type, MIGRATE_MOVABLE, nr);
     for (uint32_t i = 0; i < nr; i++)
-        zone->pageblocks[i] = (struct pageblock){
-            .place = UINT8_MAX, .list_type = MIGRATE_MOVABLE, .next = PAGEBLOCK_NONE, .prev = PAGEBLOCK_NONE,
-            .has_descriptors = 1};
+        zone->pageblocks[i] = (struct pageblock){.place = UINT8_MAX,
+                                                 .list_type = MIGRATE_MOVABLE,
+                                                 .next = PAGEBLOCK_NONE,
+                                                 .prev = PAGEBLOCK_NONE,
+                                                 .has_descriptors = 1};
 }
 
 void buddy_add_range(struct zone *zone, uint32_t start_pfn, uint32_t nr_pages) {
@@ -544,8 +546,8 @@ static bool range_is_free(struct zone *zone, uint32_t start, uint32_t end, struc
         uint32_t index = index_of(zone, pfn);
         struct bias_slot *slot = shard_lock(zone, shard_of(zone, index), task);
 
-        is_free = zone->pageblocks[index].nr_free == PAGEBLOCK_PAGES &&
-                  zone->pageblocks[index].list_type == MIGRATE_ISOLATE;
+        is_free =
+            zone->pageblocks[index].nr_free == PAGEBLOCK_PAGES && zone->pageblocks[index].list_type == MIGRATE_ISOLATE;
         shard_unlock(zone, shard_of(zone, index), slot, task);
     }
     return is_free;

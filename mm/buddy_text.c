@@ -60,8 +60,7 @@ static void block_counts(struct text *text, struct zone *zone) {
     for (uint32_t pfn = zone->zone_start_pfn & ~(PAGEBLOCK_PAGES - 1); pfn < end; pfn += PAGEBLOCK_PAGES) {
         uint32_t first = pfn < zone->zone_start_pfn ? zone->zone_start_pfn : pfn;
 
-        if (!frame_has_descriptor(zone, first) ||
-            (pfn_valid(m, first) && page_zone(m, pfn_to_page(m, first)) == zone))
+        if (!frame_has_descriptor(zone, first) || (pfn_valid(m, first) && page_zone(m, pfn_to_page(m, first)) == zone))
             counts[get_pageblock_migratetype(zone, pfn_to_page(m, first))]++;
     }
     text_zone(text, zone);

@@ -15,7 +15,8 @@
 #define OFFLINE_WAIT_NS (UINT64_C(1000000000) / 100)
 
 /*
- * The range of the memory map that all of [start, end) lies in, or NULL. Of a pageblock there, all frames exist or none.
+ * The range of the memory map that all of [start, end) lies in, or NULL. Of a pageblock there, all frames exist or
+ * none.
  */
 static const struct memory_range *range_of(const struct machine *m, uint32_t start, uint32_t end) {
     if (start >= end || (start | end) & (PAGEBLOCK_PAGES - 1))

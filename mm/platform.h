@@ -88,7 +88,7 @@ struct task {
     uint32_t mems_exclusive; /* the same of the next exclusive cpuset above its own */
     int nice;
     const volatile uint32_t *cpu; /* where its CPU's number is to be read at any time (rseq); NULL: platform->cpu() */
-    uint64_t cpu_time_ns; /* user + system */
+    uint64_t cpu_time_ns;         /* user + system */
     uint64_t start_time_ns;
     const char *comm;
 };

@@ -117,7 +117,8 @@ def measure_rows(bench, allocators, args):
 
 def show_rows(results, names):
     for threads in ("1", "2"):
-        table = [[f"ns, {threads} thread{'s' * (threads > '1')}", *names, "min-max of weir", "weir / mimalloc", "wanted"]]
+        unit = "ns, 1 thread" if threads == "1" else f"ns, {threads} threads"
+        table = [[unit, *names, "min-max of weir", "weir / mimalloc", "wanted"]]
         for row, cells in results.items():
             if threads not in cells:
                 continue

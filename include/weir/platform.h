@@ -88,7 +88,7 @@ struct weir_task {
     uint32_t mems_exclusive;  /* the same of the next exclusive set around that */
     int nice;
     const volatile uint32_t *cpu; /* where its CPU's number can be read at any time; NULL: platform->cpu() is asked */
-    uint64_t cpu_time_ns; /* user and system */
+    uint64_t cpu_time_ns;         /* user and system */
     uint64_t start_time_ns;
     const char *comm;
 };
