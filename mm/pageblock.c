@@ -65,6 +65,15 @@ block_counts_t pageblock_count(const pageblock_map map) {
     return (block_counts_t){sum + count_full(full)};
 }
 
+/* Whoever frees a frame looks whether it is free already, without the lock (pageblock_order_at). */
+static inline uint64_t get_word(const uint64_t *map, unsigned word) {
+    return __atomic_load_n(&map[word], __ATOMIC_RELAXED);
+}
+
+static inline void set_word(uint64_t *map, unsigned word, uint64_t frames) {
+    __atomic_store_n(&map[word], frames, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t run_mask(unsigned at, unsigned order) {
     return (order < WORD_ORDER ? (UINT64_C(1) << (1u << order)) - 1 : ALL_FREE) << at;
 }
@@ -95,13 +104,13 @@ void pageblock_give(struct pageblock *block, pageblock_map map, unsigned at, uns
     block->nr_free = (uint16_t)(block->nr_free + (1u << order));
     if (order >= WORD_ORDER) {
         for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
-            map[word + i] = ALL_FREE;
+            set_word(map, word + i, ALL_FREE);
         block->counts.packed = give_words(block, counts, word, order);
         return;
     }
     at %= 64;
     free = map[word];
-    map[word] = free | run_mask(at, order);
+    set_word(map, word, free | run_mask(at, order));
     for (; order < WORD_ORDER; order++) {
         uint64_t buddy = run_mask(at ^ 1u << order, order);
 
@@ -136,7 +145,7 @@ unsigned pageblock_give_single(struct pageblock *block, pageblock_map map, unsig
     }
     if (order == WORD_ORDER)
         return PAGEBLOCK_ORDER;
-    map[at / 64] = now;
+    set_word(map, at / 64, now);
     block->nr_free++;
     block->counts.packed += merged[order];
     return order;
@@ -146,7 +155,7 @@ void pageblock_give_singles(struct pageblock *block, pageblock_map map, unsigned
     uint64_t counts = block->counts.packed - count_word(map[word]);
 
     block->nr_free = (uint16_t)(block->nr_free + nr);
-    map[word] |= frames;
+    set_word(map, word, map[word] | frames);
     block->counts.packed =
         map[word] == ALL_FREE ? give_words(block, counts, word, WORD_ORDER) : counts + count_word(map[word]);
 }
@@ -191,9 +200,9 @@ unsigned pageblock_take(struct pageblock *block, pageblock_map map, unsigned ord
     }
     if (order >= WORD_ORDER)
         for (unsigned i = 0; i < 1u << (order - WORD_ORDER); i++)
-            map[word + i] = 0;
+            set_word(map, word + i, 0);
     else
-        map[word] &= ~run_mask(at % 64, order);
+        set_word(map, word, map[word] & ~run_mask(at % 64, order));
     for (unsigned o = order; o < from; o++)
         counts += one[o];
     block->counts.packed = counts;
@@ -205,10 +214,10 @@ void pageblock_take_at(struct pageblock *block, pageblock_map map, unsigned at, 
     unsigned word = at / 64, words = order > WORD_ORDER ? 1u << (order - WORD_ORDER) : 1;
 
     if (order < WORD_ORDER) {
-        map[word] &= ~run_mask(at % 64, order);
+        set_word(map, word, map[word] & ~run_mask(at % 64, order));
     } else {
         for (unsigned i = 0; i < words; i++)
-            map[word + i] = 0;
+            set_word(map, word + i, 0);
         block->full = (uint8_t)(block->full & ~(((1u << words) - 1) << word));
     }
     block->counts.packed -= one[order];
@@ -227,7 +236,7 @@ static unsigned take_from_word(struct pageblock *block, uint64_t *map, unsigned 
     }
     for (; free && got < nr; free &= free - 1)
         ret_pfns[got++] = base + word * 64 + (unsigned)__builtin_ctzll(free);
-    map[word] = free;
+    set_word(map, word, free);
     block->counts.packed += count_word(free);
     return got;
 }
@@ -249,17 +258,17 @@ unsigned pageblock_take_singles(struct pageblock *block, pageblock_map map, unsi
 int pageblock_order_at(const pageblock_map map, unsigned at) {
     unsigned order = 0;
 
-    if (!(map[at / 64] >> at % 64 & 1))
+    if (!(get_word(map, at / 64) >> at % 64 & 1))
         return -1;
     while (order < PAGEBLOCK_ORDER) {
         unsigned next = order + 1, start = at & ~((1u << next) - 1);
 
         if (next <= WORD_ORDER) {
-            if ((map[start / 64] & run_mask(start % 64, next)) != run_mask(start % 64, next))
+            if ((get_word(map, start / 64) & run_mask(start % 64, next)) != run_mask(start % 64, next))
                 break;
         } else {
             for (unsigned i = 0; i < 1u << (next - WORD_ORDER); i++)
-                if (map[start / 64 + i] != ALL_FREE)
+                if (get_word(map, start / 64 + i) != ALL_FREE)
                     return (int)order;
         }
         order = next;
