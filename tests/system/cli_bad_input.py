@@ -17,9 +17,9 @@ USAGE, FAILED, NOT_RUNNABLE, NOT_FOUND = 2, 125, 126, 127
 NOBODY = 65534
 
 
-def refused(command, status, *words, prefix=(), **kwargs):
+def refused(command, status, *words, prefix=(), weir=WEIR, **kwargs):
     """The command ends with the status and one line that holds each of the words; nothing on standard output."""
-    run = subprocess.run([*prefix, WEIR, "run", *command], capture_output=True, text=True, timeout=60, check=False,
+    run = subprocess.run([*prefix, weir, "run", *command], capture_output=True, text=True, timeout=60, check=False,
                          stdin=subprocess.DEVNULL, **kwargs)
     lines = run.stderr.splitlines()
     harness.expect(run.returncode == status, f"status {run.returncode}, not {status}: {run.stderr}")
@@ -102,7 +102,10 @@ def swap_unwritable(suite):
     os.makedirs(path, exist_ok=True)
     os.chmod(path, 0o555)
     os.chmod(suite.dir, 0o755)
-    refused(["--swap", path, "--", "true"], USAGE, "Permission denied", **as_nobody())
+    # Somebody else may not be able to get at this tree at all.
+    for name in ("weir", "libweir-preload.so"):
+        shutil.copy(os.path.join(os.path.dirname(WEIR), name), suite.dir)
+    refused(["--swap", path, "--", "true"], USAGE, "Permission denied", weir=suite.path("weir"), **as_nobody())
 
 
 def as_nobody():
