@@ -19,6 +19,7 @@ struct sim_task {
     void (*fn)(struct sim *sim, void *arg);
     void *arg;
     bool used, background;
+    bool spared;            /* none of its allocations is made to fail */
     uint64_t wake_at;       /* 0: does not sleep */
     _Atomic uint32_t *word; /* waits until it is no longer `seen` */
     uint32_t seen;

@@ -87,7 +87,6 @@ struct sim *sim_create(const struct sim_config *config) {
 
     sim->config = *config;
     sim->random = config->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    sim->injecting = true;
     sim->platform.host = sim;
     sim_sched_calls(&sim->platform);
     sim_mmu_calls(&sim->platform);
@@ -109,6 +108,7 @@ struct sim *sim_create(const struct sim_config *config) {
         sim->tasks[0].task.mm = sim->mm;
     }
     sim_sched_init(sim);
+    sim->injecting = true;
     return sim;
 }
 

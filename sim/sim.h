@@ -42,6 +42,11 @@ struct sim_config {
     unsigned switch_permille; /* chance of a change of tasks at each lock; 0: only where a task waits */
     unsigned pin_permille;    /* chance that a page cannot be parked */
     unsigned short_permille;  /* chance that a run is mapped or unparked in part only */
+    /*
+     * Chance that an allocation fails, or gives fewer pages than it might. Only in a program that is linked with
+     * --wrap for each name in sim/alloc_fault.h. What the program does (sim_map() and so on) succeeds all the same.
+     */
+    unsigned alloc_fail_permille;
     struct sim_device_config devices[SIM_DEVICES];
     /* Ranges of frames, if one Normal zone of ram_pages from pfn 0 will not do. */
     const struct memory_range *ranges;
@@ -139,7 +144,7 @@ pte_t sim_pte(struct sim *sim, uint32_t page);
 /* The frame that an entry maps, or NULL. */
 struct page *sim_page(struct sim *sim, uint32_t page);
 struct sim_counts {
-    unsigned long writes, reads, rejected, write_errors, read_errors, parked, discarded, kills;
+    unsigned long writes, reads, rejected, write_errors, read_errors, parked, discarded, kills, alloc_failures;
 };
 struct sim_counts sim_counts(const struct sim *sim);
 /*

@@ -10,24 +10,43 @@
 
 #define TOUCHES_MOST 10000 /* before a touch that never succeeds counts as a livelock */
 
+/*
+ * Whether to do again what ended with status: an injected failure of an allocation has changed nothing. The second try
+ * is spared. A false ends the sparing.
+ */
+static bool do_again(struct sim *sim, enum mm_status status) {
+    bool again = status == MM_NOMEM && sim->config.alloc_fail_permille && !sim->current->spared;
+
+    sim->current->spared = again;
+    return again;
+}
+
 static uintptr_t range_end(uint32_t page, uint32_t nr) {
     return sim_address(page + nr);
 }
 
 void sim_map(struct sim *sim, uint32_t page, uint32_t nr, uint32_t flags) {
     struct mm *mm = sim->mm;
+    enum mm_status status;
 
     write_lock(&sim->platform, &mm->mmap_lock);
     zap_page_range(mm, sim_address(page), range_end(page, nr));
-    SIM_ASSERT(sim, area_set_range(mm, sim_address(page), range_end(page, nr), flags) == MM_OK);
+    do
+        status = area_set_range(mm, sim_address(page), range_end(page, nr), flags);
+    while (do_again(sim, status));
+    SIM_ASSERT(sim, status == MM_OK);
     write_unlock(&sim->platform, &mm->mmap_lock);
 }
 
 void sim_unmap(struct sim *sim, uint32_t page, uint32_t nr) {
     struct mm *mm = sim->mm;
+    enum mm_status status;
 
     write_lock(&sim->platform, &mm->mmap_lock);
-    SIM_ASSERT(sim, area_clear_range(mm, sim_address(page), range_end(page, nr)) == MM_OK);
+    do
+        status = area_clear_range(mm, sim_address(page), range_end(page, nr));
+    while (do_again(sim, status));
+    SIM_ASSERT(sim, status == MM_OK);
     zap_page_range(mm, sim_address(page), range_end(page, nr));
     write_unlock(&sim->platform, &mm->mmap_lock);
 }
@@ -57,7 +76,7 @@ static enum sim_result touch(struct sim *sim, uint32_t page, bool write) {
         read_lock(&sim->platform, &mm->mmap_lock);
         fault = handle_mm_fault(mm, sim_address(page), write, NULL, NULL);
         read_unlock(&sim->platform, &mm->mmap_lock);
-        if (fault == FAULT_OOM)
+        if (!do_again(sim, fault == FAULT_OOM ? MM_NOMEM : MM_OK) && fault == FAULT_OOM)
             return SIM_KILLED;
         if (fault == FAULT_SIGBUS)
             return SIM_SIGBUS;
@@ -95,10 +114,14 @@ void sim_cool(struct sim *sim, uint32_t page, uint32_t nr, bool evict) {
 
 static void change_locked(struct sim *sim, uint32_t page, uint32_t nr, bool locked) {
     struct mm *mm = sim->mm;
+    enum mm_status status;
 
     write_lock(&sim->platform, &mm->mmap_lock);
-    SIM_ASSERT(sim, area_change_range(mm, sim_address(page), range_end(page, nr), locked ? 0 : VM_LOCKED,
-                                      locked ? VM_LOCKED : 0) == MM_OK);
+    do
+        status = area_change_range(mm, sim_address(page), range_end(page, nr), locked ? 0 : VM_LOCKED,
+                                   locked ? VM_LOCKED : 0);
+    while (do_again(sim, status));
+    SIM_ASSERT(sim, status == MM_OK);
     write_unlock(&sim->platform, &mm->mmap_lock);
 }
 
@@ -107,7 +130,9 @@ enum mm_status sim_mlock(struct sim *sim, uint32_t page, uint32_t nr) {
 
     change_locked(sim, page, nr, true);
     read_lock(&sim->platform, &sim->mm->mmap_lock);
-    status = mlock_range(sim->mm, sim_address(page), range_end(page, nr));
+    do
+        status = mlock_range(sim->mm, sim_address(page), range_end(page, nr));
+    while (do_again(sim, status));
     read_unlock(&sim->platform, &sim->mm->mmap_lock);
     return status;
 }
@@ -123,7 +148,9 @@ enum mm_status sim_hold(struct sim *sim, uint32_t page) {
     enum mm_status status;
 
     read_lock(&sim->platform, &sim->mm->mmap_lock);
-    status = mm_hold(sim->mm, sim_address(page));
+    do
+        status = mm_hold(sim->mm, sim_address(page));
+    while (do_again(sim, status));
     read_unlock(&sim->platform, &sim->mm->mmap_lock);
     return status;
 }
@@ -160,7 +187,9 @@ enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr
         goto out;
     flags = area->flags;
     zap_page_range(mm, target, target + len);
-    status = prepare_page_range(mm, source, target, len);
+    do
+        status = prepare_page_range(mm, source, target, len);
+    while (do_again(sim, status));
     if (status != MM_OK)
         goto out;
     mm_still(mm, source, source + len);
@@ -172,8 +201,14 @@ enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr
         move_mappings(sim, from, to, nr);
     mm_still_end(mm);
     if (status == MM_OK) {
-        SIM_ASSERT(sim, area_set_range(mm, target, target + len, flags) == MM_OK);
-        SIM_ASSERT(sim, area_clear_range(mm, source, source + len) == MM_OK);
+        do
+            status = area_set_range(mm, target, target + len, flags);
+        while (do_again(sim, status));
+        SIM_ASSERT(sim, status == MM_OK);
+        do
+            status = area_clear_range(mm, source, source + len);
+        while (do_again(sim, status));
+        SIM_ASSERT(sim, status == MM_OK);
     }
 out:
     write_unlock(&sim->platform, &mm->mmap_lock);

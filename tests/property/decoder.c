@@ -14,6 +14,17 @@ static const uint8_t weights[OP_KINDS] = {
     [OP_UNLOCK] = 2,  [OP_HOLD] = 1,    [OP_RELEASE] = 1, [OP_MOVE] = 2,  [OP_SLEEP] = 1,
 };
 
+static const char *const names[OP_KINDS] = {
+    [OP_WRITE] = "write",     [OP_READ] = "read",       [OP_FILL] = "fill",       [OP_SCAN] = "scan",
+    [OP_COOL] = "cool",       [OP_PAGEOUT] = "pageout", [OP_DISCARD] = "discard", [OP_MAP] = "map",
+    [OP_UNMAP] = "unmap",     [OP_LOCK] = "lock",       [OP_UNLOCK] = "unlock",   [OP_HOLD] = "hold",
+    [OP_RELEASE] = "release", [OP_MOVE] = "move",       [OP_SLEEP] = "sleep",
+};
+
+const char *op_name(enum op_kind kind) {
+    return names[kind];
+}
+
 static uint64_t take(struct input *input, unsigned bytes) {
     uint64_t value = 0;
 

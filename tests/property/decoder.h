@@ -45,6 +45,8 @@ struct input {
 /* The next operation on a range of nr_pages. False: the input has ended. */
 bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op);
 
+const char *op_name(enum op_kind kind);
+
 /* What a page must be. */
 struct model_page {
     bool mapped, locked, lost; /* lost: its bytes may be gone, after an injected read error */
