@@ -62,7 +62,7 @@ uint64_t sim_next_io(struct sim *sim) {
     uint64_t next = sim_files_next_io(sim);
 
     for (unsigned d = 0; d < SIM_DEVICES; d++)
-        for (unsigned i = 0; sim->devices[d].config.async && i < SIM_WRITES; i++)
+        for (unsigned i = 0; sim->devices[d].nr_writes && i < SIM_WRITES; i++)
             if (sim->devices[d].writes[i].used && sim->devices[d].writes[i].due < next)
                 next = sim->devices[d].writes[i].due;
     return next;
@@ -75,6 +75,7 @@ static enum mm_status submit(struct sim *sim, struct sim_device *device, uint32_
     while (!(write = free_write(device)))
         sim_sleep(sim, device->config.latency_ns + 1);
     /* Half of the latency is the device's own, half is chance: writes overtake each other. */
+    device->nr_writes++;
     *write = (struct sim_write){
         .used = true,
         .due =
@@ -105,6 +106,7 @@ void sim_io_task(struct sim *sim, void *arg) {
                 enum mm_status status = write->status;
 
                 write->used = false;
+                device->nr_writes--;
                 sim->io_count++;
                 end_swap_write(sim->machine, page, status);
             }

@@ -56,6 +56,7 @@ struct sim_device {
     uint8_t *bytes; /* [nr_slots] pages */
     bool *stored;   /* [nr_slots] */
     uint32_t nr_stored;
+    unsigned nr_writes; /* under way */
     struct sim_write writes[SIM_WRITES];
 };
 

@@ -11,6 +11,7 @@
 
 #define STACK_BYTES ((size_t)256 << 10)
 #define SWITCH_NS 100 /* what a change of tasks costs */
+#define REST_NS 1000  /* between two looks at whether others rest */
 
 static bool runnable(const struct sim *sim, const struct sim_task *task) {
     if (!task->used)
@@ -177,11 +178,13 @@ struct task *sim_current(struct sim *sim) {
 void sim_rest(struct sim *sim) {
     bool wanted;
 
+    sim_schedule(sim);
     do {
-        sim_schedule(sim);
         wanted = sim->nr_kswapds_running != 0 || sim->flusher_wanted || sim->flusher_runs;
         for (unsigned node = 0; node < MAX_NUMNODES; node++)
             wanted |= sim->kswapd_wanted[node];
+        if (wanted)
+            sim_sleep(sim, REST_NS);
     } while (wanted);
 }
 
