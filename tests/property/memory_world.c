@@ -32,6 +32,20 @@ static void tune(struct sim *sim, uint64_t seed) {
     tune->swappiness = 100;
 }
 
+static struct sim_config machine_of(const struct world *world, const struct world_run *run) {
+    struct sim_config config = world->machine(run->seed);
+
+    if (run->small) {
+        config.ram_pages /= 4;
+        config.region_pages /= 4;
+        for (unsigned i = 0; i < SIM_DEVICES; i++) {
+            config.devices[i].nr_slots /= 4;
+            config.devices[i].pages_most /= 4;
+        }
+    }
+    return config;
+}
+
 /* A run's operations: those that it was given, or a world's number of them from the seed. */
 struct script {
     const struct world_run *run;
@@ -71,7 +85,7 @@ static bool script_op(const struct script *script, unsigned number, uint32_t nr_
 }
 
 void memory_world_run(const struct world *world, const struct world_run *run) {
-    struct sim_config config = world->machine(run->seed);
+    struct sim_config config = machine_of(world, run);
     struct sim *sim = sim_create(&config);
     bool errors = config.devices[0].read_error_permille || config.devices[1].read_error_permille;
     struct model *model = model_create(sim, 0, config.region_pages, config.ram_pages / 8, errors);
@@ -201,7 +215,7 @@ struct model *memory_world_own_words(struct sim *sim, const struct sim_config *c
 }
 
 void memory_world_run_tasks(const struct world *world, const struct world_run *run) {
-    struct sim_config config = world->machine(run->seed);
+    struct sim_config config = machine_of(world, run);
     struct sim *sim = sim_create(&config);
     struct script script = script_create(world, run);
     struct worker workers[WORKERS];

@@ -328,6 +328,7 @@ void policy_world_run_with_others(const struct world *world, const struct world_
     }
     sim_join(w->sim);
     sim_settle(w->sim);
+    sim_sleep(w->sim, 1000000000); /* a write that has ended may have left its task inside the core */
     check(w);
     destroy(w);
 }

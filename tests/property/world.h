@@ -28,6 +28,7 @@ struct world_run {
     bool print;           /* each operation, before it is done */
     const uint8_t *bytes; /* [len] what the operations are decoded from; NULL: drawn from the seed */
     size_t len;
+    bool small; /* a machine of a quarter of the size: many short runs rather than few long ones */
 };
 
 struct world {
