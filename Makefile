@@ -4,8 +4,11 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 TESTS ?=
+SECONDS ?= 60
+HOURS ?= 1
+COUNT ?= 25
 
-.PHONY: all demo test bench lint install clean configured
+.PHONY: all demo test fuzz soak coverage mutate bench lint install clean configured
 
 all: configured
 	@ninja --quiet -C $(BUILD)
@@ -30,6 +33,24 @@ test: configured
 	@$(call option,tests,enabled)
 	@ninja --quiet -C $(BUILD)
 	@tools/run-tests $(BUILD) $(TESTS)
+
+fuzz: configured
+	@tools/setup fuzz
+	@tools/fuzz $(SECONDS)
+
+soak: configured
+	@tools/setup test
+	@$(call option,tests,enabled)
+	@ninja --quiet -C $(BUILD)
+	@tools/soak $(BUILD) --hours $(HOURS)
+
+coverage: configured
+	@tools/setup test coverage
+	@tools/coverage
+
+mutate: configured
+	@tools/setup test
+	@tools/mutate --count $(COUNT)
 
 bench: all
 	@tools/setup bench
