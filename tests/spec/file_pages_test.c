@@ -264,6 +264,10 @@ static void a_dirty_page_is_kept_if_referenced_or_not_to_be_written(void **state
     (void)state;
     write_word(0, 77);
     assert_int_equal(shrink_one(page_at(0), &sc), 0); /* referenced */
+    write_word(0, 77);
+    sc.order = PAGE_ALLOC_COSTLY_ORDER; /* the last that is not costly */
+    assert_int_equal(shrink_one(page_at(0), &sc), 0);
+    sc.order = 0;
     sc.may_writepage = false;
     assert_int_equal(shrink_one(page_at(0), &sc), 0);
     sc.may_writepage = true;
@@ -528,6 +532,12 @@ static void check_notices_a_page_that_says_it_is_elsewhere(void **state) {
     page_set(page_at(0), PG_dirty);
     assert_string_equal(sim_check(sim), "file: its count of dirty pages is wrong");
     page_clear(page_at(0), PG_dirty);
+    sim_file_mapping(file)->nrpages++;
+    assert_string_equal(sim_check(sim), "file: its counts of pages and shadows are wrong");
+    sim_file_mapping(file)->nrpages--;
+    sim_file_mapping(file)->nr_shadows++;
+    assert_string_equal(sim_check(sim), "file: its counts of pages and shadows are wrong");
+    sim_file_mapping(file)->nr_shadows--;
     inc_zone_page_state(zone(), NR_FILE_MAPPED);
     assert_string_equal(sim_check(sim), "vmstat: NR_FILE_MAPPED is not the number of mapped file pages");
     dec_zone_page_state(zone(), NR_FILE_MAPPED);
