@@ -10,6 +10,7 @@
 #include "mm/mmap.h"
 #include "mm/page_table.h"
 #include "mm/pcp.h"
+#include "mm/swapon.h"
 #include "sim/sim.h"
 
 #define TRIES 200
@@ -120,11 +121,31 @@ static void a_move_that_lacks_memory_for_its_tables_does_nothing(void **state) {
     assert_true(lacked > 0);
 }
 
+static void what_might_be_had_is_files_swap_and_what_is_free_beyond_the_reserve(void **state) {
+    struct sim *sim = machine(3, 0);
+    struct machine *m = sim_machine(sim);
+    unsigned long free = nr_free(sim), swap = (unsigned long)m->nr_swap_pages, most;
+
+    (void)state;
+    most = swap + free - m->totalreserve_pages;
+    assert_true(vm_enough_memory(m, most - 1, true));
+    assert_false(vm_enough_memory(m, most, true));
+    /* Not the whole of it is for everybody. */
+    most = swap - swap / 32 + (free - m->totalreserve_pages) - (free - m->totalreserve_pages) / 32;
+    assert_true(vm_enough_memory(m, most - 1, false));
+    assert_false(vm_enough_memory(m, most, false));
+    m->totalreserve_pages = free;
+    assert_true(vm_enough_memory(m, swap - 1, true));
+    assert_false(vm_enough_memory(m, swap, true));
+    sim_destroy(sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_space_that_lacks_memory_loses_none),
         cmocka_unit_test(an_address_space_beyond_the_last_number_is_refused_and_loses_no_memory),
         cmocka_unit_test(a_move_that_lacks_memory_for_its_tables_does_nothing),
+        cmocka_unit_test(what_might_be_had_is_files_swap_and_what_is_free_beyond_the_reserve),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

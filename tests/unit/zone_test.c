@@ -142,6 +142,15 @@ static void a_node_without_memory_uses_the_others(void **state) {
     fake_finish(fake);
 }
 
+static void each_type_of_zone_has_the_name_that_the_kernel_gives_it(void **state) {
+    (void)state;
+    assert_string_equal(zone_name(ZONE_DMA), "DMA");
+    assert_string_equal(zone_name(ZONE_DMA32), "DMA32");
+    assert_string_equal(zone_name(ZONE_NORMAL), "Normal");
+    assert_string_equal(zone_name(ZONE_HIGHMEM), "HighMem");
+    assert_string_equal(zone_name(ZONE_MOVABLE), "Movable");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nodes_list_has_its_populated_zones_from_the_type_down),
@@ -152,6 +161,7 @@ int main(void) {
         cmocka_unit_test(a_large_node_of_low_memory_makes_for_node_order),
         cmocka_unit_test(nearer_nodes_come_first_and_peers_take_turns),
         cmocka_unit_test(a_node_without_memory_uses_the_others),
+        cmocka_unit_test(each_type_of_zone_has_the_name_that_the_kernel_gives_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
