@@ -60,23 +60,31 @@ static unsigned call_map_zero(void *host, struct mm *mm, uintptr_t addr, struct 
     return done;
 }
 
-static unsigned call_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
-                               unsigned map_flags) {
-    struct sim *sim = host;
-    uint32_t n = check_run(sim, mm, addr, nr);
+/* Brings pages in from where they have been read to: accessible, or parked. */
+static unsigned bring_in(struct sim *sim, uint32_t n, struct page *const *pages, unsigned nr, bool parked) {
     unsigned done = cut_short(sim, nr);
 
-    (void)map_flags;
     for (unsigned i = 0; i < done; i++) {
         uint8_t *arena = page_address(sim->machine, pages[i]);
 
         check_free(sim, n + i);
         SIM_ASSERT(sim, page_test(pages[i], PG_locked));
-        memcpy(mapped_bytes(sim, n + i), arena, PAGE_SIZE);
+        memcpy(parked ? parked_bytes(sim, n + i) : mapped_bytes(sim, n + i), arena, PAGE_SIZE);
         memset(arena, 0xdb, PAGE_SIZE); /* whoever looks there now is wrong */
-        sim->mmu[n + i].state = SIM_MAPPED;
+        sim->mmu[n + i].parked = parked;
+        sim->mmu[n + i].state = parked ? SIM_HOLE : SIM_MAPPED;
     }
     return done;
+}
+
+static unsigned call_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
+                               unsigned map_flags) {
+    (void)map_flags;
+    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, false);
+}
+
+static unsigned call_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
+    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, true);
 }
 
 static void call_park(void *host, struct mm *mm, uintptr_t block, uint64_t mask[8]) {
@@ -154,6 +162,7 @@ static void call_poison(void *host, struct mm *mm, uintptr_t addr, swp_entry_t e
 void sim_mmu_calls(struct platform *platform) {
     platform->map_zero = call_map_zero;
     platform->map_pages = call_map_pages;
+    platform->map_parked = call_map_parked;
     platform->park = call_park;
     platform->unpark = call_unpark;
     platform->parked_is_clean = call_parked_is_clean;
