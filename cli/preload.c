@@ -70,7 +70,7 @@ static bool can_be_listed(const char *path) {
 }
 
 int preload_find(struct preload *ret_preload) {
-    if (preload_find_library(ret_preload->library) < 0)
+    if (preload_find_library(ret_preload->weir) < 0)
         return refuse(EXIT_WEIR_FAILED, LIBRARY_NAME " lies neither beside this command nor in ../lib/weir; build weir "
                                                      "with 'make' or install it with 'make install'");
     if (preload_find_allocator(ret_preload->allocator) < 0) {
@@ -81,10 +81,10 @@ int preload_find(struct preload *ret_preload) {
         return refuse(EXIT_WEIR_FAILED, "the allocator " ALLOCATOR_NAME " is not installed; type: sudo apt-get "
                                         "install -y " ALLOCATOR_PACKAGE);
     }
-    if (!can_be_listed(ret_preload->library) || !can_be_listed(ret_preload->allocator))
+    if (!can_be_listed(ret_preload->weir) || !can_be_listed(ret_preload->allocator))
         return refuse(EXIT_WEIR_FAILED,
                       "the path '%s' holds a space or a colon, which LD_PRELOAD cannot; move weir "
                       "elsewhere",
-                      can_be_listed(ret_preload->library) ? ret_preload->allocator : ret_preload->library);
+                      can_be_listed(ret_preload->weir) ? ret_preload->allocator : ret_preload->weir);
     return 0;
 }

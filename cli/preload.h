@@ -12,7 +12,7 @@
 #define ALLOCATOR_ENV "WEIR_ALLOCATOR"
 
 struct preload {
-    char library[PATH_MAX];   /* libweir-preload.so */
+    char weir[PATH_MAX];      /* libweir-preload.so */
     char allocator[PATH_MAX]; /* a malloc that maps its memory through calls that the library sees */
 };
 

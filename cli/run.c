@@ -86,7 +86,7 @@ static pid_t start(struct run *run) {
     error = statsfile_create(text, &run->stats);
     if (error < 0)
         return -refuse(EXIT_WEIR_FAILED, "no memory for statistics: %s", strerror(-error));
-    if (snprintf(preload, sizeof preload, "LD_PRELOAD=%s:%s%s%s", run->preload.library, run->preload.allocator,
+    if (snprintf(preload, sizeof preload, "LD_PRELOAD=%s:%s%s%s", run->preload.weir, run->preload.allocator,
                  before && before[0] ? ":" : "", before ? before : "") >= (int)sizeof preload)
         return -refuse(EXIT_WEIR_FAILED, "LD_PRELOAD is too long already");
     snprintf(config, sizeof config, WEIR_CONFIG_ENV "=%s", text);

@@ -27,7 +27,7 @@ class Installed:
         self.root = suite.path("root")
         output(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", self.root])
         self.pc = os.path.dirname(self.find("weir-mm.pc"))
-        self.library = self.find("libweir-mm.a")
+        self.archive = self.find("libweir-mm.a")
 
     def find(self, name):
         for where, _, names in os.walk(self.root):
@@ -53,7 +53,7 @@ def example_runs(suite, installed, compiler):
 
 
 def symbols(installed):
-    return [(words[-2], words[-1]) for words in map(str.split, output(["nm", installed.library]).splitlines())
+    return [(words[-2], words[-1]) for words in map(str.split, output(["nm", installed.archive]).splitlines())
             if len(words) >= 2]
 
 
@@ -72,7 +72,7 @@ def has_no_writable_global(installed):
     written = [name for kind, name in symbols(installed) if kind in "bBdDC"]
     harness.expect(not written, f"{written}")
     for name, size in re.findall(r"^ *\d+ (\.data\S*|\.bss\S*) +([0-9a-f]+)",
-                                 output(["objdump", "-h", installed.library]), re.M):
+                                 output(["objdump", "-h", installed.archive]), re.M):
         harness.expect(int(size, 16) == 0, f"{size} bytes of {name}")
 
 
