@@ -195,7 +195,8 @@ void init_pages(struct machine *m, uint32_t start_pfn, uint32_t end_pfn, uint32_
     }
 }
 
-/* What the range has of a pageblock only in part. The others' descriptors wait until they are needed (mm/buddy.c). */
+/* What the range has of a pageblock only in part. The others' descriptors wait until they are needed (mm/buddy_zone.c).
+ */
 static void init_range(struct machine *m, const struct memory_range *range) {
     uint32_t end = range->start_pfn + range->nr_pages;
     uint32_t whole = (range->start_pfn + PAGEBLOCK_PAGES - 1) & ~(PAGEBLOCK_PAGES - 1);

@@ -29,7 +29,7 @@ struct pageblock {
     uint16_t nr_free;
     uint8_t full;      /* bit per word of frames that are all free */
     uint8_t list_type; /* whose requests it serves: its migrate type, or that of who took from it for want of others */
-    uint8_t place;     /* which list (mm/buddy.c) */
+    uint8_t place;     /* which list (mm/shard.c) */
     uint8_t has_descriptors; /* they are initialised when a frame is first taken; or there are no frames */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shard.h - the lists of pageblocks of one shard of a zone. Used by mm/buddy.c alone.
+ * shard.h - the lists of pageblocks of one shard of a zone. Used by mm/buddy.c and mm/buddy_zone.c alone.
  *
  * A pageblock is listed under the type that it serves, the order of its largest free block, and how full it is; wholly
  * free ones stand apart. All but shard_of() and shard_offers() with the shard's lock held. Pageblocks are named by
@@ -10,6 +10,27 @@
 #define MM_SHARD_H
 
 #include "mm/machine.h"
+
+#define HIGHEST_ORDER (MAX_ORDER - 1)
+_Static_assert(HIGHEST_ORDER == PAGEBLOCK_ORDER + 1, "the largest block is two pageblocks");
+
+/* The pageblock of a frame of the zone, by its index; its first frame; and whom it is for. */
+static inline uint32_t pageblock_index(const struct zone *zone, uint32_t pfn) {
+    return (pfn >> PAGEBLOCK_ORDER) - zone->first_pageblock;
+}
+
+static inline uint32_t pageblock_pfn(const struct zone *zone, uint32_t index) {
+    return (zone->first_pageblock + index) << PAGEBLOCK_ORDER;
+}
+
+static inline enum migratetype pageblock_serves(const struct zone *zone, uint32_t index) {
+    /* A task that frees a page reads it under its per-CPU lock only. */
+    return (enum migratetype)__atomic_load_n(&zone->pageblock_type[index], __ATOMIC_RELAXED);
+}
+
+static inline void pageblock_serve(struct zone *zone, uint32_t index, unsigned type) {
+    __atomic_store_n(&zone->pageblock_type[index], (uint8_t)type, __ATOMIC_RELAXED);
+}
 
 static inline unsigned shard_number(const struct zone *zone, uint32_t pfn) {
     return (pfn >> (PAGEBLOCK_ORDER + zone->shard_shift)) - (zone->first_pageblock >> zone->shard_shift);
@@ -75,6 +96,17 @@ static inline void shard_recount(struct zone_shard *shard, block_counts_t before
         shard_add_nr_free(shard, order, (long)block_count(after, order) - (long)block_count(before, order));
         changed &= ~block_count_field(order);
     }
+}
+
+/* Frees a block of at most a pageblock. */
+static inline void shard_give(struct zone *zone, struct zone_shard *shard, uint32_t pfn, unsigned order) {
+    uint32_t index = pageblock_index(zone, pfn);
+    struct pageblock *block = &zone->pageblocks[index];
+    block_counts_t before = block->counts;
+
+    pageblock_give(block, zone->pageblock_maps[index], pfn % PAGEBLOCK_PAGES, order);
+    shard_recount(shard, before, block->counts);
+    shard_relist(zone, index, pageblock_serves(zone, index));
 }
 
 /* The first thing wrong with how the pageblock is listed, or NULL. */

@@ -35,7 +35,7 @@ enum zone_flag { ZONE_ALL_UNRECLAIMABLE, ZONE_RECLAIM_LOCKED, ZONE_OOM_LOCKED };
 
 /*
  * A part of a zone with lists and a lock of its own, so that CPUs that allocate at once do it in different parts. A
- * pageblock with free frames is on the list of its list_type, largest free order and fullness (mm/buddy.c).
+ * pageblock with free frames is on the list of its list_type, largest free order and fullness (mm/shard.c).
  */
 #define FULLNESS_CLASSES 8
 struct zone_shard {

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The way back of pages to the free lists; what page_alloc.h says of freeing. */
+#include "mm/page_alloc.h"
+
+#include "mm/buddy.h"
+#include "mm/compound.h"
+#include "mm/lru.h"
+#include "mm/page_state.h"
+#include "mm/pcp.h"
+
+/* Pages freed under one hold of a per-CPU lock. */
+#define FREE_RUN 32u
+
+void bad_page(struct machine *m, struct page *page) {
+    atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
+    reset_flags(page, page_flags(page) & PAGE_KEPT_MASK);
+    atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->mapcount, -1, memory_order_relaxed);
+}
+
+/* Are the frames looked at free of references, mappings and these flags? */
+static bool is_plain_block(const struct page *page, unsigned order, uint32_t flags) {
+    uint32_t odd = 0;
+
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        odd |= (page_flags(page + i) & flags) | (uint32_t)atomic_load_explicit(&page[i].count, memory_order_relaxed) |
+               ~(uint32_t)atomic_load_explicit(&page[i].mapcount, memory_order_relaxed);
+    return odd == 0;
+}
+
+static bool is_on_a_list(const struct machine *m, const struct page *page) {
+    const struct zone *zone = page_zone(m, page);
+
+    return page_flags(page) & ON_A_LIST || !zone || frame_is_free(zone, page_to_pfn(m, page));
+}
+
+/* Readies a page for the free lists. False if it must not get there. */
+static bool prepare_free(struct machine *m, struct page *page) {
+    uint32_t flags = page_flags(page);
+    bool bad = flags & BAD_WHEN_FREED || atomic_load_explicit(&page->count, memory_order_relaxed) != 0 ||
+               atomic_load_explicit(&page->mapcount, memory_order_relaxed) != -1;
+
+    if (is_on_a_list(m, page)) {
+        /* Its links are in use. Losing a page is better than losing a list. */
+        atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
+        return false;
+    }
+    if (__builtin_expect(bad || flags & 1u << PG_reserved, 0)) {
+        if (bad)
+            bad_page(m, page);
+        if (flags & 1u << PG_reserved)
+            return false;
+    }
+    atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+    return true;
+}
+
+static void free_pages_ok(struct machine *m, struct page *page, unsigned order) {
+    bool good = true;
+
+    if (compound_order(page))
+        destroy_compound_page(m, page);
+    if (is_plain_block(page, order, NOT_PLAIN_WHEN_FREED)) {
+        good = !is_on_a_list(m, page);
+        if (!good)
+            atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
+        atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+    } else {
+        for (unsigned i = 0; i < nr_looked_at(order); i++)
+            good &= prepare_free(m, page + i);
+    }
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        if (page_flags(page + i) & ~PAGE_KEPT_MASK)
+            reset_flags(page + i, page_flags(page + i) & PAGE_KEPT_MASK);
+    if (!good)
+        return;
+    free_one_page(page_zone(m, page), page, order);
+}
+
+static inline void free_hot_cold_page(struct machine *m, struct page *page, enum pcp_temperature which) {
+    if (prepare_free(m, page))
+        pcp_free(page_zone(m, page), which, &page, 1);
+}
+
+void free_hot_page(struct machine *m, struct page *page) {
+    free_hot_cold_page(m, page, PCP_HOT);
+}
+
+void free_cold_page(struct machine *m, struct page *page) {
+    free_hot_cold_page(m, page, PCP_COLD);
+}
+
+void free_cold_pages(struct machine *m, struct page *const *pages, unsigned nr) {
+    struct page *run[FREE_RUN];
+    struct zone *zone = NULL;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < nr; i++) {
+        if (n && (n == FREE_RUN || page_zone(m, pages[i]) != zone)) {
+            pcp_free(zone, PCP_COLD, run, n);
+            n = 0;
+        }
+        if (!prepare_free(m, pages[i]))
+            continue;
+        zone = page_zone(m, pages[i]);
+        run[n++] = pages[i];
+    }
+    if (n)
+        pcp_free(zone, PCP_COLD, run, n);
+}
+
+void __pagevec_free(struct machine *m, struct pagevec *pvec) {
+    free_cold_pages(m, pvec->pages, pvec->nr);
+    pvec->nr = 0;
+}
+
+static __attribute__((noinline)) void free_pages_any(struct machine *m, struct page *page, unsigned order) {
+    if (page_count(page) == 1 && !(page_flags(page) & NOT_PLAIN_WHEN_FREED))
+        atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+    else if (!put_page_testzero(page))
+        return;
+    if (order == 0)
+        free_hot_page(m, page);
+    else
+        free_pages_ok(m, page, order);
+}
+
+/* A page that the short way has readied for the lists. listed: it is on one already. */
+static __attribute__((noinline)) void free_odd_page(struct machine *m, struct page *page, bool listed,
+                                                    struct bias_slot *wake) {
+    if (wake)
+        bias_wake(m->platform, wake);
+    if (!listed)
+        pcp_free(page_zone(m, page), PCP_HOT, &page, 1);
+}
+
+/*
+ * The last reference to a single plain page goes the short way. Nobody else can find a page that is on no list and in
+ * no index, so that a plain store drops it.
+ */
+void __free_pages(struct machine *m, struct page *page, unsigned order) {
+    const struct platform *p = m->platform;
+    const struct task *task = p->current(p->host);
+    uint32_t flags = page_flags(page), pfn = page_to_pfn(m, page);
+    struct bias_slot *wake = NULL;
+    struct zone *zone;
+    bool listed;
+
+    if (__builtin_expect((flags & NOT_PLAIN_WHEN_FREED) | order |
+                             ((uint32_t)atomic_load_explicit(&page->count, memory_order_acquire) ^ 1) |
+                             ~(uint32_t)atomic_load_explicit(&page->mapcount, memory_order_relaxed),
+                         0)) {
+        free_pages_any(m, page, order);
+        return;
+    }
+    zone = m->zone_by_flags[flags >> PG_ZONE_SHIFT];
+    atomic_store_explicit(&page->flags, (flags & PAGE_KEPT_MASK) | 1u << PG_pcp, memory_order_relaxed);
+    atomic_store_explicit(&page->count, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+    listed = pcp_push(p, &zone->pageset[mm_task_cpu(m, task)], pfn, pageblock_type(zone, pfn), task, &wake);
+    if (__builtin_expect(!listed || wake, 0))
+        free_odd_page(m, page, listed, wake);
+}
+
+void free_pages(struct machine *m, void *address, unsigned order) {
+    if (address)
+        __free_pages(m, virt_to_page(m, address), order);
+}
+
+void put_page(struct machine *m, struct page *page) {
+    unsigned order;
+
+    page = compound_head(m, page);
+    if (!put_page_testzero(page))
+        return;
+    if (page_test(page, PG_lru))
+        lru_forget_page(m, page);
+    order = compound_order(page);
+    if (order)
+        free_pages_ok(m, page, order);
+    else
+        free_hot_page(m, page);
+}
