@@ -38,7 +38,7 @@ struct vm_area {
     uint32_t flags;       /* enum vm_flags */
 };
 
-struct area_set; /* mmap.c */
+struct area_set; /* area_set.h */
 struct mm;
 
 /* The area that holds addr, or NULL. The pointer is good until the set changes. */
