@@ -11,26 +11,18 @@
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
 #include "mm/vmscan.h"
-#include "sim/sim.h"
+#include "tests/unit/sim_pages.h"
 
 /* A program of nr pages, whose zone has what kswapd wants and not more. */
 static struct sim *program_of(uint32_t nr) {
     const struct sim_config config = {
         .seed = 1, .ram_pages = 4096, .region_pages = 4096, .devices = {{.nr_slots = 8192}}};
     struct sim *sim = sim_create(&config);
-    uint64_t value = 1;
 
     sim_allow_kswapd(sim, false);
     sim_map(sim, 0, 4096, VM_READ | VM_WRITE);
-    for (uint32_t i = 0; i < nr; i++)
-        assert_int_equal(sim_write(sim, i, 0, &value, sizeof(value)), SIM_OK);
-    lru_add_drain_all(sim_machine(sim));
-    refresh_vm_stats(sim_machine(sim));
+    write_listed_pages(sim, nr);
     return sim;
-}
-
-static struct zone *normal_zone(struct sim *sim) {
-    return &sim_machine(sim)->nodes[0]->node_zones[ZONE_NORMAL];
 }
 
 /* Makes nr pages of the program's ready to go, and all others stay. */

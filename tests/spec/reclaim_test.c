@@ -11,11 +11,7 @@
 #include "mm/page_alloc.h"
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
-#include "sim/sim.h"
-
-static struct zone *normal_zone(struct sim *sim) {
-    return &sim_machine(sim)->nodes[0]->node_zones[ZONE_NORMAL];
-}
+#include "tests/unit/sim_pages.h"
 
 static struct sim *machine_of(uint32_t ram_pages, uint32_t region_pages, uint32_t swap_slots) {
     const struct sim_config config = {
@@ -28,14 +24,6 @@ static struct sim *machine_of(uint32_t ram_pages, uint32_t region_pages, uint32_
 
     sim_allow_kswapd(sim, false);
     return sim;
-}
-
-static struct scan_control scan_control(void) {
-    return (struct scan_control){.gfp_mask = GFP_KERNEL,
-                                 .may_writepage = true,
-                                 .may_swap = true,
-                                 .swap_cluster_max = SWAP_CLUSTER_MAX,
-                                 .swappiness = 60};
 }
 
 /* nr pages on the inactive list that cannot be freed, because somebody holds a reference. */
@@ -53,13 +41,6 @@ static void fill_zone(struct sim *sim, struct zone *zone) {
     while (zone_page_state(zone, NR_FREE_PAGES) > zone->pages_high)
         assert_non_null(get_page_from_freelist(sim_machine(sim), GFP_KERNEL, 0,
                                                gfp_zonelist(sim_machine(sim), GFP_KERNEL), ALLOC_WMARK_MIN));
-}
-
-static unsigned long event(struct sim *sim, unsigned item) {
-    unsigned long events[NR_VM_EVENT_ITEMS];
-
-    all_vm_events(sim_machine(sim), events);
-    return events[item];
 }
 
 /* A28: kswapd flags a zone whose pages it has looked at six times over in vain. */
@@ -155,7 +136,7 @@ static void a_flagged_zone_is_scanned_only_at_priority_12(void **state) {
 static void a_short_list_is_scanned_every_32nd_call_at_priority_12(void **state) {
     struct sim *sim = machine_of(16384, 0, 0);
     struct zone *zone = normal_zone(sim);
-    struct scan_control sc = scan_control();
+    struct scan_control sc = full_scan_control();
 
     (void)state;
     add_held_pages(sim, 4095);
@@ -196,13 +177,9 @@ static void swap_tendency_reaches_100_at_priority_2(void **state) {
 /* A machine with nr pages of a program's on the active list. */
 static struct sim *program_of(uint32_t nr) {
     struct sim *sim = machine_of(4096, 2048, 4096);
-    uint64_t value = 1;
 
     sim_map(sim, 0, 2048, VM_READ | VM_WRITE);
-    for (uint32_t i = 0; i < nr; i++)
-        assert_int_equal(sim_write(sim, i, 0, &value, sizeof(value)), SIM_OK);
-    lru_add_drain_all(sim_machine(sim));
-    refresh_vm_stats(sim_machine(sim));
+    write_listed_pages(sim, nr);
     return sim;
 }
 
@@ -210,25 +187,25 @@ static struct sim *program_of(uint32_t nr) {
 static void three_times_scanned_in_vain_forces_mapped_reclaim(void **state) {
     struct sim *sim = program_of(1000);
     struct zone *zone = normal_zone(sim);
-    struct scan_control sc = scan_control();
+    struct scan_control sc = full_scan_control();
 
     (void)state;
     sc.swappiness = 0;
     atomic_store(&zone->pages_scanned, 0);
     atomic_store(&zone->nr_scan_active, SWAP_CLUSTER_MAX);
     shrink_zone(DEF_PRIORITY, zone, &sc);
-    assert_int_equal(event(sim, PGDEACTIVATE), 0);
+    assert_int_equal(vm_event(sim, PGDEACTIVATE), 0);
 
     atomic_store(&zone->pages_scanned, 3 * 1000 - 1);
     atomic_store(&zone->nr_scan_active, SWAP_CLUSTER_MAX);
     shrink_zone(DEF_PRIORITY, zone, &sc);
     /* The chunks after the first found the zone past the mark. */
-    assert_int_equal(event(sim, PGDEACTIVATE), 1);
+    assert_int_equal(vm_event(sim, PGDEACTIVATE), 1);
 
     atomic_store(&zone->pages_scanned, 3 * 1000);
     atomic_store(&zone->nr_scan_active, SWAP_CLUSTER_MAX);
     shrink_zone(DEF_PRIORITY, zone, &sc);
-    assert_true(event(sim, PGDEACTIVATE) >= SWAP_CLUSTER_MAX);
+    assert_true(vm_event(sim, PGDEACTIVATE) >= SWAP_CLUSTER_MAX);
     sim_destroy(sim);
 }
 
@@ -237,7 +214,7 @@ static void mlocked_pages_always_return_to_the_active_list(void **state) {
     struct sim *sim = program_of(64);
     struct machine *m = sim_machine(sim);
     struct zone *zone = normal_zone(sim);
-    struct scan_control sc = scan_control();
+    struct scan_control sc = full_scan_control();
     struct page_list list;
 
     (void)state;
@@ -284,7 +261,7 @@ static void two_accesses_activate_a_listed_page_but_not_one_in_a_pagevec(void **
     mark_page_accessed(m, page);
     assert_true(page_test(page, PG_active));
     assert_false(page_test(page, PG_referenced));
-    assert_int_equal(event(sim, PGACTIVATE), 1);
+    assert_int_equal(vm_event(sim, PGACTIVATE), 1);
     put_page(m, page);
     sim_destroy(sim);
 }
@@ -371,16 +348,16 @@ static void kswapd_leaves_a_zone_with_more_than_8_times_pages_high_alone(void **
     dma->pages_high = zone_page_state(dma, NR_FREE_PAGES) / 8 - 1;
     become_kswapd(sim);
     balance_pgdat(m->nodes[0], 0);
-    assert_int_equal(event(sim, PGSCAN_KSWAPD + ZONE_DMA) + event(sim, PGREFILL + ZONE_DMA), 0);
+    assert_int_equal(vm_event(sim, PGSCAN_KSWAPD + ZONE_DMA) + vm_event(sim, PGREFILL + ZONE_DMA), 0);
     assert_int_equal(atomic_load(&dma->nr_scan_active), 0);
-    assert_int_not_equal(event(sim, PGSCAN_KSWAPD + ZONE_NORMAL), 0);
+    assert_int_not_equal(vm_event(sim, PGSCAN_KSWAPD + ZONE_NORMAL), 0);
 
     /* One page less than eight times, and it is scanned with the other. */
     dma->pages_high = zone_page_state(dma, NR_FREE_PAGES) / 8 + 1;
     normal->pages_high = zone_page_state(normal, NR_FREE_PAGES) + 300;
     balance_pgdat(m->nodes[0], 0);
     atomic_store(&sim_current(sim)->flags, 0);
-    assert_int_not_equal(atomic_load(&dma->nr_scan_active) + event(sim, PGREFILL + ZONE_DMA), 0);
+    assert_int_not_equal(atomic_load(&dma->nr_scan_active) + vm_event(sim, PGREFILL + ZONE_DMA), 0);
     sim_destroy(sim);
 }
 

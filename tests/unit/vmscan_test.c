@@ -13,7 +13,7 @@
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
-#include "sim/sim.h"
+#include "tests/unit/sim_pages.h"
 
 static struct sim *boot(struct sim_device_config first, struct sim_device_config second) {
     const struct sim_config config = {
@@ -30,35 +30,15 @@ static struct sim *boot(struct sim_device_config first, struct sim_device_config
     return sim;
 }
 
-static void finish(struct sim *sim) {
-    sim_settle(sim);
-    assert_null(sim_check(sim));
-    sim_destroy(sim);
-}
-
-static struct zone *zone_of(struct sim *sim) {
-    return &sim_machine(sim)->nodes[0]->node_zones[ZONE_NORMAL];
-}
-
-static void write_pages(struct sim *sim, uint32_t first, uint32_t nr) {
-    for (uint64_t i = first; i < first + nr; i++)
-        assert_int_equal(sim_write(sim, (uint32_t)i, 8, &i, sizeof(i)), SIM_OK);
+static void write_and_fold(struct sim *sim, uint32_t first, uint32_t nr) {
+    write_pages(sim, first, nr);
     lru_add_drain(sim_machine(sim));
     refresh_vm_stats(sim_machine(sim));
 }
 
-static void expect_pages(struct sim *sim, uint32_t first, uint32_t nr) {
-    for (uint64_t i = first; i < first + nr; i++) {
-        uint64_t value = 0;
-
-        assert_int_equal(sim_read(sim, (uint32_t)i, 8, &value, sizeof(value)), SIM_OK);
-        assert_int_equal(value, i);
-    }
-}
-
 /* One scan of nr pages of either list. */
 static unsigned long scan(struct sim *sim, unsigned long nr_active, unsigned long nr_inactive, unsigned order) {
-    struct zone *zone = zone_of(sim);
+    struct zone *zone = normal_zone(sim);
     struct scan_control sc = {.gfp_mask = GFP_KERNEL,
                               .may_writepage = true,
                               .may_swap = true,
@@ -80,7 +60,7 @@ static void cold_pages_are_parked_then_evicted(void **state) {
     struct sim *sim = boot(plain, none);
 
     (void)state;
-    write_pages(sim, 0, 64);
+    write_and_fold(sim, 0, 64);
     assert_int_equal(scan(sim, 32, 0, 0), 0);
     for (uint32_t i = 0; i < 64; i++)
         assert_int_equal(!!(sim_pte(sim, i) & PTE_PARKED), i < 32);
@@ -90,19 +70,19 @@ static void cold_pages_are_parked_then_evicted(void **state) {
     assert_int_equal(sim_counts(sim).discarded, 32);
     assert_int_equal(sim_mm(sim)->nr_swapped, 32);
     expect_pages(sim, 0, 64);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void a_page_touched_since_it_was_parked_goes_back(void **state) {
     struct sim *sim = boot(plain, none);
 
     (void)state;
-    write_pages(sim, 0, 64);
+    write_and_fold(sim, 0, 64);
     scan(sim, 32, 0, 0);
     expect_pages(sim, 7, 1);
     assert_int_equal(scan(sim, 0, 32, 0), 31);
     assert_non_null(sim_page(sim, 7));
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void an_inactive_page_that_is_not_parked_counts_as_referenced(void **state) {
@@ -111,7 +91,7 @@ static void an_inactive_page_that_is_not_parked_counts_as_referenced(void **stat
     struct page *page;
 
     (void)state;
-    write_pages(sim, 0, 1);
+    write_and_fold(sim, 0, 1);
     page = sim_page(sim, 0);
     assert_int_equal(page_referenced(m, page), 0); /* active */
     page_set(page, PG_referenced);
@@ -122,14 +102,14 @@ static void an_inactive_page_that_is_not_parked_counts_as_referenced(void **stat
     page_set(page, PG_active);
     sim_cool(sim, 0, 1, false);
     assert_int_equal(page_referenced(m, page), 0);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void a_cold_page_takes_its_block_along(void **state) {
     struct sim *sim = boot(plain, none);
 
     (void)state;
-    write_pages(sim, 0, 600);
+    write_and_fold(sim, 0, 600);
     assert_int_equal(sim_mlock(sim, 100, 1), MM_OK);
     page_set(sim_page(sim, 200), PG_referenced);
     sim_machine(sim)->tune.park_neighbours = 1;
@@ -137,14 +117,14 @@ static void a_cold_page_takes_its_block_along(void **state) {
     for (uint32_t i = 0; i < 600; i++)
         assert_int_equal(!!(sim_pte(sim, i) & PTE_PARKED), i < 512 && i != 100 && i != 200);
     expect_pages(sim, 0, 600);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void the_active_list_is_left_while_enough_is_inactive(void **state) {
     struct sim *sim = boot(plain, none);
 
     (void)state;
-    write_pages(sim, 0, 200);
+    write_and_fold(sim, 0, 200);
     sim_cool(sim, 0, 100, false);
     sim_machine(sim)->tune.inactive_percent = 50;
     scan(sim, 32, 0, 0);
@@ -152,17 +132,17 @@ static void the_active_list_is_left_while_enough_is_inactive(void **state) {
     sim_machine(sim)->tune.inactive_percent = 51;
     scan(sim, 32, 0, 0);
     assert_int_equal(sim_mm(sim)->nr_parked, 132);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void pages_stay_active_where_there_is_no_swap(void **state) {
     struct sim *sim = boot(none, none);
 
     (void)state;
-    write_pages(sim, 0, 64);
+    write_and_fold(sim, 0, 64);
     scan(sim, 64, 0, 0);
     assert_int_equal(sim_mm(sim)->nr_parked, 0);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void a_rejected_page_goes_to_the_next_area(void **state) {
@@ -170,14 +150,14 @@ static void a_rejected_page_goes_to_the_next_area(void **state) {
     struct sim *sim = boot(pool, plain);
 
     (void)state;
-    write_pages(sim, 0, 32);
+    write_and_fold(sim, 0, 32);
     scan(sim, 32, 0, 0);
     assert_int_equal(scan(sim, 0, 32, 0), 32);
     assert_int_equal(sim_counts(sim).rejected, 32);
     assert_int_equal(swap_inuse(sim_machine(sim), 0), 0);
     assert_int_equal(swap_inuse(sim_machine(sim), 1), 32);
     expect_pages(sim, 0, 32);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void a_page_that_no_area_takes_is_back_where_it_was(void **state) {
@@ -185,7 +165,7 @@ static void a_page_that_no_area_takes_is_back_where_it_was(void **state) {
     struct sim *sim = boot(pool, none);
 
     (void)state;
-    write_pages(sim, 0, 32);
+    write_and_fold(sim, 0, 32);
     scan(sim, 32, 0, 0);
     assert_int_equal(scan(sim, 0, 32, 0), 0);
     assert_int_equal(swap_inuse(sim_machine(sim), 0), 0);
@@ -194,7 +174,7 @@ static void a_page_that_no_area_takes_is_back_where_it_was(void **state) {
         assert_true(page_test(sim_page(sim, i), PG_active));
     }
     expect_pages(sim, 0, 32);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void a_page_that_cannot_be_written_stays_in_memory(void **state) {
@@ -208,7 +188,7 @@ static void a_page_that_cannot_be_written_stays_in_memory(void **state) {
         broken.async = async;
         broken.latency_ns = async ? 1000000 : 0;
         sim = boot(broken, none);
-        write_pages(sim, 0, 32);
+        write_and_fold(sim, 0, 32);
         scan(sim, 32, 0, 0);
         assert_int_equal(scan(sim, 0, 32, 0), 0);
         sim_settle(sim);
@@ -216,7 +196,7 @@ static void a_page_that_cannot_be_written_stays_in_memory(void **state) {
         assert_int_equal(swap_cache_pages(sim_machine(sim)), 32);
         expect_pages(sim, 0, 32);
         assert_int_equal(sim_counts(sim).reads, 0);
-        finish(sim);
+        sim_pages_finish(sim);
     }
 }
 
@@ -228,17 +208,17 @@ static void a_written_page_is_freed_at_the_next_look(void **state) {
     slow.async = true;
     slow.latency_ns = 1000000;
     sim = boot(slow, none);
-    write_pages(sim, 0, 32);
+    write_and_fold(sim, 0, 32);
     scan(sim, 32, 0, 0);
     assert_int_equal(scan(sim, 0, 32, 0), 0);
-    assert_int_equal(zone_page_state_exact(zone_of(sim), NR_WRITEBACK), 32);
+    assert_int_equal(zone_page_state_exact(normal_zone(sim), NR_WRITEBACK), 32);
     assert_int_equal(scan(sim, 0, 32, 0), 0);
     sim_settle(sim);
-    assert_int_equal(zone_page_state_exact(zone_of(sim), NR_WRITEBACK), 0);
+    assert_int_equal(zone_page_state_exact(normal_zone(sim), NR_WRITEBACK), 0);
     assert_int_equal(scan(sim, 0, 32, 0), 32);
     assert_int_equal(sim_counts(sim).writes, 32);
     expect_pages(sim, 0, 32);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 /* A slot that a forked child reads as well: the parent's changed page goes elsewhere. */
@@ -249,7 +229,7 @@ static void a_slot_that_somebody_else_reads_is_not_written_again(void **state) {
     uint64_t value = 99;
 
     (void)state;
-    write_pages(sim, 0, 1);
+    write_and_fold(sim, 0, 1);
     sim_cool(sim, 0, 1, true);
     assert_int_equal(sim_pte(sim, 0) >> PTE_PFN_SHIFT, shared.val);
     assert_int_equal(swap_duplicate(m, shared), MM_OK);
@@ -263,7 +243,7 @@ static void a_slot_that_somebody_else_reads_is_not_written_again(void **state) {
     assert_int_equal(sim_read(sim, 0, 8, &value, sizeof(value)), SIM_OK);
     assert_int_equal(value, 99);
     swap_free(m, shared);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void direct_reclaim_returns_what_it_freed(void **state) {
@@ -273,7 +253,7 @@ static void direct_reclaim_returns_what_it_freed(void **state) {
     unsigned long events[NR_VM_EVENT_ITEMS], freed;
 
     (void)state;
-    write_pages(sim, 0, 1000);
+    write_and_fold(sim, 0, 1000);
     sim_cool(sim, 0, 500, false);
     refresh_vm_stats(m);
     freed = try_to_free_pages(m, zonelist, 0, GFP_KERNEL);
@@ -282,15 +262,15 @@ static void direct_reclaim_returns_what_it_freed(void **state) {
     all_vm_events(m, events);
     assert_int_equal(events[ALLOCSTALL], 1);
     assert_int_equal(events[PGSTEAL + ZONE_NORMAL], freed);
-    assert_int_not_equal(atomic_load(&zone_of(sim)->prev_priority), DEF_PRIORITY);
+    assert_int_not_equal(atomic_load(&normal_zone(sim)->prev_priority), DEF_PRIORITY);
     m->tune.source_progress = true;
     assert_int_equal(try_to_free_pages(m, zonelist, 0, GFP_KERNEL), 1);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void kswapd_is_woken_once_and_only_below_pages_low(void **state) {
     struct sim *sim = boot(plain, none);
-    struct zone *zone = zone_of(sim);
+    struct zone *zone = normal_zone(sim);
     struct pglist_data *node = zone->node;
     unsigned long low = zone->pages_low, high = zone->pages_high;
 
@@ -308,7 +288,7 @@ static void kswapd_is_woken_once_and_only_below_pages_low(void **state) {
     assert_false(kswapd_run(sim_machine(sim), 0));
     assert_int_equal(atomic_load(&node->kswapd_awake), 0);
     assert_int_equal(atomic_load(&node->kswapd_max_order), 0);
-    finish(sim);
+    sim_pages_finish(sim);
 }
 
 static void the_same_seed_gives_the_same_run(void **state) {
@@ -322,12 +302,12 @@ static void the_same_seed_gives_the_same_run(void **state) {
         slow.async = true;
         slow.latency_ns = 1000000;
         sim = boot(slow, none);
-        write_pages(sim, 0, 200);
+        write_and_fold(sim, 0, 200);
         sim_cool(sim, 0, 200, true);
         expect_pages(sim, 50, 100);
         sim_settle(sim);
         end[run] = sim_now(sim) ^ sim_random(sim, 1u << 31);
-        finish(sim);
+        sim_pages_finish(sim);
     }
     assert_int_equal(end[0], end[1]);
 }
