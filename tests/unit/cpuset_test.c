@@ -11,11 +11,8 @@ static struct fake *fake;
 static struct task task;
 
 static int setup(void **state) {
-    const struct memory_range ranges[] = {{0, 16384, 0, ZONE_NORMAL}, {16384, 16384, 1, ZONE_NORMAL}};
-    const struct memory_map map = {.ranges = ranges, .nr_ranges = 2, .nr_cpus = 1, .nr_nodes = 2};
-
     (void)state;
-    fake = fake_boot_map(&map);
+    fake = fake_boot_two_nodes(16384, 1);
     task = (struct task){.mems_allowed = 2};
     fake_set_current(&task);
     return 0;
@@ -23,9 +20,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    fake_set_current(NULL);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
     return 0;
 }
 

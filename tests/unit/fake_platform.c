@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "mm/check.h"
+#include "mm/page_alloc.h"
 
 #define RANKS_HELD_MOST 16
 
@@ -211,10 +212,26 @@ struct fake *fake_boot(uint32_t nr_pages, unsigned nr_cpus) {
     return fake_boot_map(&map);
 }
 
+struct fake *fake_boot_two_nodes(uint32_t nr_pages, unsigned nr_cpus) {
+    static const uint8_t cpu_node[] = {0, 1};
+    const struct memory_range ranges[] = {{0, nr_pages, 0, ZONE_NORMAL}, {nr_pages, nr_pages, 1, ZONE_NORMAL}};
+    const struct memory_map map = {
+        .ranges = ranges, .nr_ranges = 2, .nr_cpus = nr_cpus, .nr_nodes = 2, .cpu_node = cpu_node};
+
+    assert_true(nr_cpus <= 2);
+    return fake_boot_map(&map);
+}
+
 void fake_finish(struct fake *fake) {
     munmap(fake->map.arena, fake->arena_bytes);
     free(fake->boot);
     free(fake);
+}
+
+void fake_check_and_finish(struct fake *fake) {
+    fake_set_current(NULL);
+    fake_check(fake);
+    fake_finish(fake);
 }
 
 void fake_set_current(struct task *task) {
@@ -232,6 +249,14 @@ void fake_add_task(struct fake *fake, struct task *task) {
 
 struct zone *fake_zone(struct fake *fake, unsigned node, enum zone_type type) {
     return &fake->machine->nodes[node]->node_zones[type];
+}
+
+void fake_fill_zone(struct fake *fake, struct zone *zone, unsigned long left) {
+    struct zonelist only = {.zones = {zone, NULL}};
+
+    while (zone_page_state(zone, NR_FREE_PAGES) > left)
+        assert_non_null(get_page_from_freelist(fake->machine, GFP_KERNEL, 0, &only, ALLOC_NO_WATERMARKS));
+    refresh_vm_stats(fake->machine);
 }
 
 void fake_check(struct fake *fake) {

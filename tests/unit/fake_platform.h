@@ -57,7 +57,12 @@ struct fake {
 struct fake *fake_boot(uint32_t nr_pages, unsigned nr_cpus);
 /* Boots a machine of any map; the ranges are copied. */
 struct fake *fake_boot_map(const struct memory_map *map);
+/* Boots a machine of two nodes, each one Normal zone of nr_pages. CPU 0 is node 0's, CPU 1, if there is one, node 1's.
+ */
+struct fake *fake_boot_two_nodes(uint32_t nr_pages, unsigned nr_cpus);
 void fake_finish(struct fake *fake);
+/* The end of a test that may have chosen a task: checks, then finishes. */
+void fake_check_and_finish(struct fake *fake);
 
 /* This thread's current task and CPU. NULL: init_task. */
 void fake_set_current(struct task *task);
@@ -66,6 +71,8 @@ void fake_add_task(struct fake *fake, struct task *task);
 
 /* The zone of that type on that node. */
 struct zone *fake_zone(struct fake *fake, unsigned node, enum zone_type type);
+/* Takes pages until only so many of the zone's are free, whatever its marks. */
+void fake_fill_zone(struct fake *fake, struct zone *zone, unsigned long left);
 /* Fails the test with the text of the first broken invariant, if there is one. */
 void fake_check(struct fake *fake);
 
