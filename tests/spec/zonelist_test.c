@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The specification's section 2, and what section 7 makes of a list: in which order zones are tried, and which are not. */
+/* The specification's section 2, and what section 7 makes of a list: which zones are tried, in which order. */
 #include "tests/unit/fake_platform.h"
 
 #include "mm/page_alloc.h"
