@@ -169,3 +169,42 @@ bool kswapd_run(struct machine *m, int node) {
     atomic_store_explicit(&pgdat->kswapd_awake, 1, memory_order_relaxed);
     return true;
 }
+
+/* -- help. ------------------------------------------------------------------------------------------------------- */
+
+/* So many pages at a time: what fits into the wait for a disk. */
+#define ASSIST_CLUSTER 8u
+
+static bool wants_assistance(const struct zone *zone) {
+    return populated_zone(zone) && !zone_is_all_unreclaimable(zone) &&
+           !zone_watermark_ok(zone, 0, zone->pages_high, 0, 0);
+}
+
+bool kswapd_wants_assistance(const struct machine *m, int node) {
+    for (int type = 0; type < MAX_NR_ZONES; type++)
+        if (wants_assistance(&m->nodes[node]->node_zones[type]))
+            return true;
+    return false;
+}
+
+bool kswapd_assist(struct machine *m, int node) {
+    struct task *task = mm_current(m);
+    uint32_t had = atomic_fetch_or_explicit(&task->flags, PF_MEMALLOC, memory_order_relaxed) & PF_MEMALLOC;
+    struct scan_control sc = {
+        .gfp_mask = GFP_KERNEL,
+        .may_writepage = true,
+        .may_swap = true,
+        .swap_cluster_max = ASSIST_CLUSTER,
+        .swappiness = m->tune.swappiness,
+    };
+
+    for (int type = 0; type < MAX_NR_ZONES; type++) {
+        struct zone *zone = &m->nodes[node]->node_zones[type];
+
+        if (wants_assistance(zone))
+            shrink_zone(DEF_PRIORITY, zone, &sc);
+    }
+    if (!had)
+        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)PF_MEMALLOC, memory_order_relaxed);
+    return kswapd_wants_assistance(m, node);
+}

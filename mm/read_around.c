@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/read_around.h"
 
-/* The window is judged after so many pages. */
+/* The window is judged after so many pages; a small one, of which few pages come, after fewer. */
 #define JUDGED 128u
+#define JUDGED_SMALL 32u
+#define SMALL_WINDOW 2u
 /*
  * In percent of the pages read along that get used. Where accesses are random, every page has some chance of being
  * touched, and one read along only takes the place of another: that must not count as success.
@@ -10,11 +12,12 @@
 #define GROW_PERCENT 50u
 #define SHRINK_PERCENT 35u
 /*
- * A window of 1 is opened by one page now and then: without any pages read along nobody would see that they are worth
- * it again.
+ * A window of 1, with which it begins, is opened by one page now and then: without any pages read along nobody would
+ * see that they are worth it. That they are not shows late, when they are evicted: so what is read along before
+ * anything is known has to be little.
  */
 #define PROBE_INTERVAL 16u
-#define WINDOW_START 8u
+#define WINDOW_START 1u
 
 static unsigned current_window(const struct machine *m) {
     unsigned window = atomic_load_explicit(&m->around_window, memory_order_relaxed);
@@ -44,9 +47,9 @@ static void note(struct machine *m, struct page *page, bool hit) {
         return;
     hits = atomic_fetch_add_explicit(&m->around_hits, hit, memory_order_relaxed) + hit;
     seen = atomic_fetch_add_explicit(&m->around_seen, 1, memory_order_relaxed) + 1;
-    if (seen < JUDGED)
-        return;
     window = current_window(m);
+    if (seen < (window <= SMALL_WINDOW ? JUDGED_SMALL : JUDGED))
+        return;
     if (hits * 100 >= seen * GROW_PERCENT && window < m->tune.read_around_max)
         window *= 2;
     else if (hits * 100 < seen * SHRINK_PERCENT && window > 1)

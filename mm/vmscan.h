@@ -39,6 +39,15 @@ void wakeup_kswapd(struct zone *zone, unsigned order);
  * PF_MEMALLOC | PF_SWAPWRITE | PF_KSWAPD.
  */
 bool kswapd_run(struct machine *m, int node);
+/*
+ * A little of what kswapd does, by a task that would otherwise only wait: scans the lists of each zone of the node that
+ * is below pages_high once, at the lightest priority. True: there is more to do. Where one task faults alone, its
+ * handler keeps up so, and kswapd, on another CPU, need not wake. Caches of the host are left alone. No spinning lock
+ * held; page locks may be.
+ */
+bool kswapd_assist(struct machine *m, int node);
+/* Is some zone of the node below pages_high? */
+bool kswapd_wants_assistance(const struct machine *m, int node);
 /* Reclaims until every zone of the node meets pages_high at this order or is flagged. Returns pages freed. */
 unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order);
 

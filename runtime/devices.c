@@ -3,6 +3,7 @@
 
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
+#include "mm/vmscan.h"
 #include "runtime/bytes.h"
 #include "runtime/device_table.h"
 #include "runtime/handler.h"
@@ -176,6 +177,10 @@ enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *pa
     return status;
 }
 
+static bool assist(void) {
+    return kswapd_assist(rt.machine, 0);
+}
+
 void devices_swap_read(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                        enum mm_status *status) {
     struct weir_thread *self = weir_thread_self();
@@ -195,7 +200,8 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
         handler_hand_over();
         for (unsigned i = 0; i < nr; i++)
             offsets[i] = swp_offset(entries[i]);
-        swap_file_read(device->file, offsets, nr, self->staging, status);
+        swap_file_read(device->file, offsets, nr, self->staging, status,
+                       self->assists && kswapd_wants_assistance(rt.machine, 0) ? assist : NULL);
         /* A device that answers with other bytes than it was given has failed, whatever it says. */
         for (unsigned i = 0; i < nr; i++)
             if (status[i] == MM_OK && device->digests &&
@@ -218,7 +224,7 @@ bool devices_read_slot(swp_entry_t entry, void *buf) {
 
     if (device->kind == DEVICE_POOL)
         return pool_load(device->pool, offset, buf) == MM_OK;
-    swap_file_read(device->file, &offset, 1, buf, &status);
+    swap_file_read(device->file, &offset, 1, buf, &status, NULL);
     return status == MM_OK;
 }
 

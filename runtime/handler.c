@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "mm/vmscan.h"
 #include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
@@ -34,6 +35,10 @@ static _Atomic bool draining; /* somebody is in handler_drain_events */
 /* How many more faults count as those of several threads since another than the last one faulted. */
 #define SEVERAL_THREADS 64
 static int last_tid, several_threads;
+
+/* How many more faults count as those of a stream since the last that brought several pages. */
+#define STREAMING 64
+static int streaming;
 
 static _Atomic int room_fd = -1; /* of no use but for its number */
 
@@ -194,11 +199,16 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     }
     self->mapped_start = self->mapped_end = 0;
     self->wakes_later = alone;
+    self->assists = several_threads == 0 && streaming == 0 && !forks;
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, &type);
     read_unlock(p, &rt.mm->mmap_lock);
     self->task.flags &= ~(uint32_t)PF_MEMALLOC;
     self->wakes_later = false;
+    if (self->assists && kswapd_wants_assistance(rt.machine, 0))
+        kswapd_assist(rt.machine, 0);
+    self->assists = false;
+    streaming = pages > 1 ? STREAMING : streaming - (streaming > 0);
 
     if (result == FAULT_SPURIOUS || result == FAULT_SIGBUS || result == FAULT_OOM) {
         if (protected)

@@ -39,6 +39,7 @@ struct weir_thread {
     unsigned nr_staged;
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
     int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
+    bool assists;                 /* handlers: reclaim in kswapd's place while they wait for the swap file */
     /* Handlers: who waits for what is mapped is woken later, and that has been mapped so far. */
     bool wakes_later;
     uintptr_t mapped_start, mapped_end;

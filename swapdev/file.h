@@ -30,6 +30,8 @@ struct swap_file_stats {
  * Called once for every page whose write is done, without any lock, from whichever thread reaps it: one in
  * swap_file_wait, swap_file_write, swap_file_flush or swap_file_close. It must not call these itself.
  */
+/* Does a little work; false: there is no more. */
+typedef bool swap_file_meanwhile_fn(void);
 typedef void swap_file_done_fn(void *arg, uint32_t offset, void *cookie, enum mm_status status);
 
 /* For swap_file_open and swap_file_adopt: what to do without, though the machine may have it. */
@@ -92,9 +94,11 @@ bool swap_file_busy(const struct swap_file *file);
 /*
  * Reads nr slots into nr * 4096 page-aligned bytes at buf, in the order given; adjacent offsets share a request.
  * Returns when all are done; status[i] is MM_OK or MM_IO. A slot whose write is still gathered or in flight is served
- * from its buffer.
+ * from its buffer. While the device is at it, meanwhile() is called again and again until it returns false; it may
+ * write to the file. NULL: there is nothing to do meanwhile.
  */
-void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status);
+void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
+                    swap_file_meanwhile_fn *meanwhile);
 
 void swap_file_get_stats(const struct swap_file *file, struct swap_file_stats *ret_stats);
 

@@ -2,8 +2,8 @@
 /*
  * file_read.c - the way of pages out of a swap file.
  *
- * A single run of slots is one pread. Several go through a ring, which a thread has for itself as long as it reads; one
- * that finds none free reads its runs one after the other.
+ * A single run of slots is one pread, unless the thread has something to do meanwhile. Several go through a ring, which
+ * a thread has for itself as long as it reads; one that finds none free reads its runs one after the other.
  */
 #include "swapdev/file_state.h"
 
@@ -23,6 +23,7 @@ struct read_call {
     unsigned nr;
     char *bytes;
     enum mm_status *status;
+    swap_file_meanwhile_fn *meanwhile; /* NULL: nothing, or no more */
 };
 
 /* Finds the next run of adjacent slots to be read, from index `from`. Returns its length, 0: none is left. */
@@ -88,6 +89,13 @@ static void ring_put(struct swap_file *file, struct ring *ring) {
     atomic_fetch_or_explicit(&file->free_read_rings, 1u << (ring - file->read_rings), memory_order_release);
 }
 
+/* Does what there is to do until the first request is through. */
+static void work_meanwhile(struct read_call *call, struct ring *ring) {
+    while (call->meanwhile && !io_uring_cq_ready(&ring->uring))
+        if (!call->meanwhile())
+            call->meanwhile = NULL;
+}
+
 /* Waits for one request and takes it up: what it left out is read by hand. */
 static void take_completion(const struct read_call *call, struct ring *ring) {
     struct io_uring_cqe *cqe;
@@ -109,7 +117,7 @@ static void take_completion(const struct read_call *call, struct ring *ring) {
 }
 
 /* Reads up to READ_RING_ENTRIES runs at a time. Returns false if the ring broke; what is TO_READ is still to be. */
-static bool read_in_ring(const struct read_call *call, struct ring *ring) {
+static bool read_in_ring(struct read_call *call, struct ring *ring) {
     unsigned from = 0, first = 0, nr;
 
     do {
@@ -125,6 +133,8 @@ static bool read_in_ring(const struct read_call *call, struct ring *ring) {
             return true;
         taken = ring_submit(ring, prepared);
         file_count(&call->file->read_requests, taken);
+        if (taken)
+            work_meanwhile(call, ring);
         for (unsigned i = 0; i < taken; i++)
             take_completion(call, ring);
         if (taken < prepared)
@@ -139,10 +149,12 @@ static bool has_several_runs(const struct read_call *call) {
     return nr && next_run(call, first + nr, &first);
 }
 
-static void read_from_file(const struct read_call *call) {
+static void read_from_file(struct read_call *call) {
     unsigned first = 0, nr;
 
-    if (!(call->file->flags & SWAP_FILE_NO_URING) && has_several_runs(call)) {
+    bool waits = call->meanwhile ? next_run(call, 0, &first) != 0 : has_several_runs(call);
+
+    if (waits && !(call->file->flags & SWAP_FILE_NO_URING)) {
         struct ring *ring = ring_get(call->file);
 
         /* A broken one is kept: nobody uses it any more. */
@@ -153,8 +165,9 @@ static void read_from_file(const struct read_call *call) {
         read_run(call, first, nr);
 }
 
-void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status) {
-    struct read_call call = {file, offsets, nr, buf, status};
+void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
+                    swap_file_meanwhile_fn *meanwhile) {
+    struct read_call call = {file, offsets, nr, buf, status, meanwhile};
     unsigned good = 0;
 
     for (unsigned i = 0; i < nr; i++) {

@@ -8,8 +8,11 @@
 #define MAX_TRIES 1000
 
 int ring_open(struct ring *ring, int fd, unsigned entries) {
-    int error = io_uring_queue_init(entries, &ring->uring, 0);
+    /* A completion waits until this thread comes by the kernel, rather than interrupt what it does (Linux 5.19). */
+    int error = io_uring_queue_init(entries, &ring->uring, IORING_SETUP_COOP_TASKRUN);
 
+    if (error == -EINVAL)
+        error = io_uring_queue_init(entries, &ring->uring, 0);
     if (error)
         return error;
     error = io_uring_ring_dontfork(&ring->uring);

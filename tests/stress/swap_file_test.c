@@ -48,7 +48,7 @@ static void read_and_check(unsigned thread, uint64_t *random, const uint64_t *se
         while (!seeds[slots[i]]);
         offsets[i] = offset_of(thread, slots[i]);
     }
-    swap_file_read(file, offsets, nr, bytes, status);
+    swap_file_read(file, offsets, nr, bytes, status, NULL);
     for (unsigned i = 0; i < nr; i++) {
         swap_pages_fill(page, seeds[slots[i]], PAGE_SIZE);
         expect(status[i] == MM_OK, "status of a read");

@@ -62,11 +62,31 @@ static void pages_that_nobody_uses_close_it_but_for_one_now_and_then(void **stat
     assert_int_equal(read_around_window(fake->machine), 16);
 }
 
-static void it_stays_where_it_is_in_between(void **state) {
-    unsigned start = read_around_window(fake->machine);
+/* Pages that get used, until it has opened to 8. */
+static void open_to_8(void) {
+    for (unsigned i = 0; i < 1000 && read_around_window(fake->machine) != 8; i++) {
+        page_set(page, PG_readahead);
+        read_around_hit(fake->machine, page);
+    }
+    assert_int_equal(read_around_window(fake->machine), 8);
+}
+
+static void it_begins_closed_and_opens_after_few_pages(void **state) {
+    unsigned pages = 0;
 
     (void)state;
-    assert_int_equal(start, 8);
+    read_around_window(fake->machine); /* the first asks for a probe */
+    assert_int_equal(read_around_window(fake->machine), 1);
+    for (; pages < 1000 && read_around_window(fake->machine) < 4; pages++) {
+        page_set(page, PG_readahead);
+        read_around_hit(fake->machine, page);
+    }
+    assert_int_equal(pages, 64);
+}
+
+static void it_stays_where_it_is_in_between(void **state) {
+    (void)state;
+    open_to_8();
     for (unsigned i = 0; i < 20 * 128; i++) {
         page_set(page, PG_readahead);
         if (i % 100 % 7 < 3) /* 43 in each 100 */
@@ -74,11 +94,12 @@ static void it_stays_where_it_is_in_between(void **state) {
         else
             read_around_missed(fake->machine, page);
     }
-    assert_int_equal(read_around_window(fake->machine), start);
+    assert_int_equal(read_around_window(fake->machine), 8);
 }
 
 static void only_pages_that_were_read_along_count(void **state) {
     (void)state;
+    open_to_8();
     for (unsigned i = 0; i < 1000; i++)
         read_around_missed(fake->machine, page);
     assert_int_equal(read_around_window(fake->machine), 8);
@@ -97,6 +118,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pages_that_get_used_widen_the_window_to_its_most, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_that_nobody_uses_close_it_but_for_one_now_and_then, setup, teardown),
+        cmocka_unit_test_setup_teardown(it_begins_closed_and_opens_after_few_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(it_stays_where_it_is_in_between, setup, teardown),
         cmocka_unit_test_setup_teardown(only_pages_that_were_read_along_count, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_read_along_where_it_is_off_or_cannot_be_parked, setup, teardown),

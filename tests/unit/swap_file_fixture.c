@@ -108,7 +108,7 @@ void assert_slots(struct swap_file_fixture *f, const uint32_t *offsets, unsigned
     enum mm_status status[256];
 
     memset(f->pages, 0, nr * PAGE_SIZE);
-    swap_file_read(f->file, offsets, nr, f->pages, status);
+    swap_file_read(f->file, offsets, nr, f->pages, status, NULL);
     for (unsigned i = 0; i < nr; i++) {
         assert_int_equal(status[i], MM_OK);
         assert_page(f->pages + i * PAGE_SIZE, f->seeds[offsets[i]]);

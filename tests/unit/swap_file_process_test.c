@@ -69,7 +69,7 @@ static void a_forked_child_reads_through_the_memory_that_it_inherits(void **stat
         int wrong = maps_a_ring();
 
         f->file = swap_file_adopt(&f->fake->platform, swap_file_fd(f->file), f->flags, f->memory, &error);
-        swap_file_read(f->file, offsets, 4, f->pages, statuses);
+        swap_file_read(f->file, offsets, 4, f->pages, statuses, NULL);
         for (unsigned i = 0; i < 4; i++) {
             swap_pages_fill(page, offsets[i], PAGE_SIZE);
             wrong += statuses[i] != MM_OK || memcmp(f->pages + i * PAGE_SIZE, page, PAGE_SIZE) != 0;
@@ -113,7 +113,7 @@ static int write_and_read_without(struct swap_file_fixture *f, unsigned call) {
     wrong += f->nr_reported != f->nr_written || f->nr_failed;
     for (uint32_t i = 0; i < 200; i++)
         offsets[i] = i * 3;
-    swap_file_read(f->file, offsets, 200, f->pages, status);
+    swap_file_read(f->file, offsets, 200, f->pages, status, NULL);
     for (unsigned i = 0; i < 200; i++) {
         swap_pages_fill(page, f->seeds[offsets[i]], PAGE_SIZE);
         wrong += status[i] != MM_OK || memcmp(f->pages + i * PAGE_SIZE, page, PAGE_SIZE) != 0;

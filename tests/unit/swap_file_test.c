@@ -2,6 +2,7 @@
 /* Writing slots of a swap file and reading them. */
 #include "swapdev/file.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/unit/swap_file_fixture.h"
@@ -143,15 +144,53 @@ static void reading_beyond_the_end_of_a_truncated_file_is_an_error(void **state)
         write_slot(f, i, i + 1);
     finish_writes(f);
     assert_int_equal(ftruncate(swap_file_fd(f->file), 6 * 4096), 0);
-    swap_file_read(f->file, offsets, 6, f->pages, status);
+    swap_file_read(f->file, offsets, 6, f->pages, status, NULL);
     for (unsigned i = 0; i < 6; i++)
         assert_int_equal(status[i], offsets[i] < 6 ? MM_OK : MM_IO);
     for (unsigned i = 0; i < 6; i++)
         if (offsets[i] < 6)
             assert_page(f->pages + i * PAGE_SIZE, offsets[i] + 1);
-    swap_file_read(f->file, &offsets[4], 1, f->pages, status);
+    swap_file_read(f->file, &offsets[4], 1, f->pages, status, NULL);
     assert_int_equal(status[0], MM_IO);
     assert_int_equal(stats_of(f).read_errors, 4);
+}
+
+static unsigned nr_called, nr_wanted;
+static struct swap_file_fixture *writes_meanwhile;
+
+static bool meanwhile(void) {
+    nr_called++;
+    if (writes_meanwhile)
+        write_slot(writes_meanwhile, 1000 + nr_called, nr_called + 1);
+    return nr_called < nr_wanted;
+}
+
+/* Without a ring there is no meanwhile: the read itself waits. */
+static void work_is_done_while_the_device_reads(void **state) {
+    struct swap_file_fixture *f = *state;
+    uint32_t offset = 7;
+    enum mm_status status;
+
+    for (uint32_t i = 0; i < 64; i++)
+        write_slot(f, i, i + 1);
+    finish_writes(f);
+    nr_called = 0;
+    nr_wanted = 3;
+    writes_meanwhile = f;
+    for (unsigned reads = 0; reads < 100; reads++) {
+        memset(f->pages, 0, PAGE_SIZE);
+        swap_file_read(f->file, &offset, 1, f->pages, &status, meanwhile);
+        assert_int_equal(status, MM_OK);
+        assert_page(f->pages, offset + 1);
+    }
+    /* Once it says that there is no more it is not called again in that read. */
+    if (f->flags & SWAP_FILE_NO_URING)
+        assert_int_equal(nr_called, 0);
+    else
+        assert_in_range(nr_called, 1, 102);
+    finish_writes(f);
+    for (uint32_t i = 1; i <= nr_called; i++)
+        assert_slot(f, 1000 + i);
 }
 
 static void half_a_page_at_the_end_is_an_error(void **state) {
@@ -163,7 +202,7 @@ static void half_a_page_at_the_end_is_an_error(void **state) {
         write_slot(f, i, i + 1);
     finish_writes(f);
     assert_int_equal(ftruncate(swap_file_fd(f->file), 5 * 4096 + 2048), 0);
-    swap_file_read(f->file, offsets, 3, f->pages, status);
+    swap_file_read(f->file, offsets, 3, f->pages, status, NULL);
     assert_int_equal(status[0], MM_OK);
     assert_int_equal(status[1], MM_IO);
     assert_int_equal(status[2], MM_OK);
@@ -189,6 +228,7 @@ int main(void) {
         BOTH(waiting_reports_what_is_done_and_ends),
         BOTH(closing_writes_and_reports_what_is_left),
         ALL(reading_beyond_the_end_of_a_truncated_file_is_an_error),
+        BOTH(work_is_done_while_the_device_reads),
         ALL(half_a_page_at_the_end_is_an_error),
         BOTH(slots_beyond_the_size_are_refused),
     };
