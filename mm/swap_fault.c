@@ -8,6 +8,7 @@
 #include "mm/page_table.h"
 #include "mm/psi.h"
 #include "mm/read_around.h"
+#include "mm/streamed.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -101,6 +102,7 @@ struct swapin {
     struct page *pages[PTRS_PER_TABLE];
     enum mm_status status[PTRS_PER_TABLE];
     unsigned first, end; /* entries [first, end) of the fault's block; arrays start at first */
+    bool stream;         /* the window is a stream's */
     bool down;           /* the stream's direction */
     bool around;         /* no stream: the neighbours may be wanted, and are to be parked */
 };
@@ -116,6 +118,7 @@ static bool choose_run(struct fault *fault, swp_entry_t entry, struct swapin *in
 
     in->first = fault->index;
     in->end = fault->index + 1;
+    in->stream = window.stream;
     in->down = run.down;
     in->around = !window.stream && around > 1;
     ptl_lock(block);
@@ -195,6 +198,10 @@ static unsigned map_run(struct fault *fault, struct swapin *in, unsigned first, 
         pte_map_page(fault->block, first + i, pages[i], fault_pte_flags(fault));
         swap_free(m, in->entries[first + i - in->first]);
         settle_slot(m, pages[i], give_up);
+        if (in->stream) {
+            lru_cache_add_streamed(m, pages[i]);
+            continue;
+        }
         lru_cache_add_active(m, pages[i]);
         if (first + i == fault->index)
             mark_page_accessed(m, pages[i]);

@@ -10,6 +10,7 @@
 #include "mm/rmap.h"
 #include "mm/shrink.h"
 #include "mm/shrinker.h"
+#include "mm/streamed.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -92,7 +93,9 @@ static void give_up_slots(struct machine *m, const struct page_list *list) {
     }
 }
 
-static void shrink_active_list(unsigned long nr, struct zone *zone, const struct scan_control *sc, int priority) {
+/* Returns how many pages became inactive: with their neighbours they may be more than nr. */
+static unsigned long shrink_active_list(unsigned long nr, struct zone *zone, const struct scan_control *sc,
+                                        int priority) {
     struct machine *m = zone->machine;
     bool mapped_too = reclaim_mapped(zone, priority, sc);
     bool have_swap = __atomic_load_n(&m->total_swap_pages, __ATOMIC_RELAXED) != 0;
@@ -131,6 +134,7 @@ static void shrink_active_list(unsigned long nr, struct zone *zone, const struct
     putback_lru_pages(m, &active);
     count_vm_events(m, PGREFILL + zone->type, scanned);
     count_vm_events(m, PGDEACTIVATE, deactivated);
+    return deactivated;
 }
 
 /* -- the inactive list. ----------------------------------------------------------------------------------------------
@@ -168,7 +172,7 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
 
     lru_add_drain(m);
     while (total_scanned < max) {
-        struct page_list list;
+        struct page_list list, again;
         unsigned long scanned, taken, done;
 
         page_list_init(&list);
@@ -176,8 +180,10 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
         taken = isolate_lru_blocks(zone, false, sc->swap_cluster_max, lumpy_order(m, sc),
                                    costly ? ISOLATE_BOTH : ISOLATE_INACTIVE, &list, &scanned);
         lock_release(m->platform, &zone->lru_lock);
+        page_list_init(&again);
         if (costly)
             cool_active(m, &list);
+        park_streamed(m, &list, &again);
         atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
         total_scanned += scanned;
         count_vm_events(m, (kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT) + zone->type, scanned);
@@ -195,6 +201,7 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
             count_vm_events(m, KSWAPD_STEAL, done);
         count_vm_events(m, PGSTEAL + zone->type, done);
         putback_lru_pages(m, &list);
+        putback_lru_pages(m, &again);
     }
     return freed;
 }
@@ -213,11 +220,33 @@ static unsigned long scan_count(_Atomic unsigned long *debt, unsigned long size,
     return due;
 }
 
-/* Is the inactive list short enough that active pages should follow? */
-static bool want_inactive(const struct zone *zone) {
+bool inactive_is_low(const struct zone *zone) {
     unsigned percent = zone->machine->tune.inactive_percent;
 
     return percent == 0 || zone_page_state(zone, NR_INACTIVE) * 100 < percent * zone_lru_pages(zone);
+}
+
+/*
+ * nr active pages are due. While there are enough inactive ones they are spared; where scans are resisted only for a
+ * while: for so many spared one becomes inactive.
+ */
+static void scan_active(struct zone *zone, unsigned long nr, const struct scan_control *sc, int priority) {
+    long credit, wanted = (long)(STREAMED_ACTIVE_SHARE * nr);
+    unsigned long deactivated;
+
+    if (inactive_is_low(zone)) {
+        shrink_active_list(nr, zone, sc, priority);
+        return;
+    }
+    if (!zone->machine->tune.scan_resistance)
+        return;
+    credit = atomic_fetch_add_explicit(&zone->active_credit, (long)nr, memory_order_relaxed) + (long)nr;
+    if (credit < wanted)
+        return;
+    deactivated = shrink_active_list(nr, zone, sc, priority);
+    atomic_fetch_sub_explicit(&zone->active_credit,
+                              deactivated > nr ? (long)(STREAMED_ACTIVE_SHARE * deactivated) : wanted,
+                              memory_order_relaxed);
 }
 
 unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *sc) {
@@ -233,8 +262,7 @@ unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *
             unsigned long nr = nr_active < sc->swap_cluster_max ? nr_active : sc->swap_cluster_max;
 
             nr_active -= nr;
-            if (want_inactive(zone))
-                shrink_active_list(nr, zone, sc, priority);
+            scan_active(zone, nr, sc, priority);
         }
         if (nr_inactive) {
             unsigned long nr = nr_inactive < sc->swap_cluster_max ? nr_inactive : sc->swap_cluster_max;

@@ -53,6 +53,8 @@ unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order);
 
 /* Scans one zone's lists as the priority demands (section 10.2). Returns pages freed. */
 unsigned long shrink_zone(int priority, struct zone *zone, struct scan_control *sc);
+/* Is the inactive list short enough that active pages should follow? (tune.inactive_percent; always where that is 0) */
+bool inactive_is_low(const struct zone *zone);
 /* swap_tendency of section 10.2: mapped pages are deactivated from 100 on. */
 unsigned long swap_tendency(const struct zone *zone, int priority, unsigned swappiness);
 

@@ -29,6 +29,7 @@ static void tune(struct sim *sim, uint64_t seed) {
     tune->fault_around_fresh = around ? 8 : 0;
     tune->park_neighbours = neighbours;
     tune->inactive_percent = neighbours ? 40 : 0;
+    tune->scan_resistance = neighbours;
     tune->read_around_max = seed % 5 < 2 ? 16 : 0;
     tune->swap_token = seed % 7 < 2;
     tune->swappiness = 100;

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages that a sequential scan brings back, on a simulated machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "mm/lru.h"
+#include "mm/mmap.h"
+#include "mm/page_list.h"
+#include "mm/rmap.h"
+#include "mm/streamed.h"
+#include "tests/unit/sim_pages.h"
+
+#define NR_PAGES 1600
+#define RAM_PAGES 1100
+
+/* A program that has written more pages than there is memory, on a machine that resists scans, or does not. */
+static struct sim *boot(unsigned resistance) {
+    const struct sim_config config = {
+        .seed = 1,
+        .ram_pages = RAM_PAGES,
+        .region_pages = SIM_PAGES_REGION,
+        .devices = {{.nr_slots = 4096, .detects_clean = true}},
+    };
+    struct sim *sim = sim_create(&config);
+    struct tunables *tune = &sim_machine(sim)->tune;
+
+    sim_allow_kswapd(sim, false);
+    tune->swappiness = 100;
+    tune->inactive_percent = 25;
+    tune->fault_around_max = 32;
+    tune->scan_resistance = resistance;
+    sim_map(sim, 0, SIM_PAGES_REGION, VM_READ | VM_WRITE);
+    write_pages(sim, 0, NR_PAGES);
+    return sim;
+}
+
+static unsigned long faults_of_scans(struct sim *sim, unsigned nr) {
+    unsigned long before = vm_event(sim, PSWPIN);
+
+    for (unsigned i = 0; i < nr; i++)
+        expect_pages(sim, 0, NR_PAGES);
+    return vm_event(sim, PSWPIN) - before;
+}
+
+static void part_of_a_loop_larger_than_memory_stays(void **state) {
+    unsigned long read[2];
+
+    (void)state;
+    for (unsigned resistance = 0; resistance < 2; resistance++) {
+        struct sim *sim = boot(resistance);
+
+        faults_of_scans(sim, 2);
+        read[resistance] = faults_of_scans(sim, 10);
+        sim_pages_finish(sim);
+    }
+    /* Without it, nearly every page is read each time. */
+    assert_true(read[0] > 10 * NR_PAGES * 9 / 10);
+    assert_true(read[1] < 10 * NR_PAGES * 3 / 4);
+}
+
+/* What was active before has its time, and then makes room. */
+static void a_new_loop_that_fits_gets_memory_in_the_end(void **state) {
+    struct sim *sim = boot(1);
+    unsigned long read = NR_PAGES;
+
+    (void)state;
+    faults_of_scans(sim, 3);
+    for (unsigned i = 0; i < 400 && read > 0; i++) {
+        unsigned long before = vm_event(sim, PSWPIN);
+
+        expect_pages(sim, 0, 700);
+        read = vm_event(sim, PSWPIN) - before;
+    }
+    assert_int_equal(read, 0);
+    sim_pages_finish(sim);
+}
+
+static struct page *streamed_page(struct sim *sim, uint32_t number) {
+    struct page *page = sim_page(sim, number);
+
+    assert_true(isolate_lru_page(sim_machine(sim), page));
+    page_clear(page, PG_active);
+    page_set(page, PG_streamed);
+    return page;
+}
+
+static void a_streamed_page_is_parked_and_goes_round_once_more(void **state) {
+    struct sim *sim = sim_pages_boot_plain();
+    struct machine *m = sim_machine(sim);
+    struct page_list list, again;
+    struct page *streamed, *other;
+
+    (void)state;
+    write_pages(sim, 0, 2);
+    lru_add_drain_all(m);
+    page_list_init(&list);
+    page_list_init(&again);
+    streamed = streamed_page(sim, 0);
+    list_add_tail(m, &list, streamed);
+    other = streamed_page(sim, 1);
+    page_clear(other, PG_streamed);
+    list_add_tail(m, &list, other);
+
+    park_streamed(m, &list, &again);
+    assert_ptr_equal(list_page(m, again.head), streamed);
+    assert_ptr_equal(list_page(m, list.head), other);
+    assert_int_equal(list.head, list.tail);
+    assert_true(sim_pte(sim, 0) & PTE_PARKED);
+    assert_false(sim_pte(sim, 1) & PTE_PARKED);
+    putback_lru_pages(m, &list);
+    putback_lru_pages(m, &again);
+
+    /* Asked once: next time it is as any other. */
+    assert_true(isolate_lru_page(m, streamed));
+    list_add_tail(m, &list, streamed);
+    park_streamed(m, &list, &again);
+    assert_true(page_list_empty(&again));
+    putback_lru_pages(m, &list);
+    /* Touched, it is in use. */
+    expect_pages(sim, 0, 1);
+    assert_true(page_test(streamed, PG_active));
+    sim_pages_finish(sim);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(part_of_a_loop_larger_than_memory_stays),
+        cmocka_unit_test(a_new_loop_that_fits_gets_memory_in_the_end),
+        cmocka_unit_test(a_streamed_page_is_parked_and_goes_round_once_more),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
