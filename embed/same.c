@@ -43,6 +43,7 @@ PLATFORM(discard);
 PLATFORM(poison);
 PLATFORM(swap_write);
 PLATFORM(swap_read);
+PLATFORM(swap_prefetch);
 PLATFORM(swap_slot_free);
 PLATFORM(swap_has_room);
 PLATFORM(swap_write_congested);

@@ -36,6 +36,9 @@ struct fault_run fault_clip(const struct fault *fault, uintptr_t start, uintptr_
  */
 struct fault_run fault_shrink(const struct fault *fault, struct fault_run run, unsigned nr);
 
+/* A stream goes on from addr, upwards or down to it: tells the host which entries of the area it will want next. */
+void prefetch_ahead(const struct fault *fault, uintptr_t addr, bool down, unsigned type);
+
 /*
  * The entry is a swap entry. Called with the page-table lock held, returns without it. True: fault->result tells what
  * came of it; false: the entry has changed, look at it again.

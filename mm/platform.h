@@ -197,6 +197,11 @@ struct platform {
      */
     void (*swap_read)(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                       enum mm_status *status);
+    /*
+     * May be NULL. These entries, of one area, are likely to be read soon, in this order: the host may begin. A hint
+     * only: their slots may be freed and used anew meanwhile, and what is read then must be what was written last.
+     */
+    void (*swap_prefetch)(void *host, const swp_entry_t *entries, unsigned nr);
     /* The slot is free again: its storage may go. Under swap_lock: must not block; of the core it may call free_pages
      * only. */
     void (*swap_slot_free)(void *host, swp_entry_t entry);

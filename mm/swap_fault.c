@@ -289,6 +289,9 @@ static bool read_window(struct fault *fault, swp_entry_t entry) {
         return status == MM_NOMEM; /* else somebody reads it, or the entry has changed */
     nr = in.end - in.first;
     p->swap_read(p->host, in.entries, in.pages, nr, in.status);
+    /* The device goes on while these pages are mapped and used. */
+    if (in.stream && p->swap_prefetch)
+        prefetch_ahead(fault, block_address(fault->block, in.down ? in.first : in.end), in.down, swp_type(entry));
     count_vm_events(m, PSWPIN, nr);
     count_vm_events(m, PGPGIN, nr * (PAGE_SIZE / 512));
     count_vm_event(m, PGMAJFAULT);

@@ -217,6 +217,20 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
     }
 }
 
+void devices_swap_prefetch(void *host, const swp_entry_t *entries, unsigned nr) {
+    struct device *device = &devices[swp_type(entries[0])];
+    uint32_t offsets[SWAP_FILE_PREFETCH];
+
+    (void)host;
+    if (device->kind != DEVICE_FILE)
+        return;
+    if (nr > SWAP_FILE_PREFETCH)
+        nr = SWAP_FILE_PREFETCH;
+    for (unsigned i = 0; i < nr; i++)
+        offsets[i] = swp_offset(entries[i]);
+    swap_file_prefetch(device->file, offsets, nr);
+}
+
 bool devices_read_slot(swp_entry_t entry, void *buf) {
     struct device *device = &devices[swp_type(entry)];
     uint32_t offset = swp_offset(entry);
@@ -270,6 +284,12 @@ void devices_settle(void) {
 
     while (file && swap_file_busy(file))
         swap_file_wait(file, 100000000);
+}
+
+void devices_stop(void) {
+    devices_settle();
+    if (file_type >= 0)
+        swap_file_prefetch_drop(devices[file_type].file);
 }
 
 void devices_refresh_stats(void) {

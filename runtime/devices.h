@@ -20,6 +20,7 @@ bool devices_open(void *memory);
 enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *page, struct mm *mm, uintptr_t addr);
 void devices_swap_read(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                        enum mm_status *status);
+void devices_swap_prefetch(void *host, const swp_entry_t *entries, unsigned nr);
 void devices_slot_free(void *host, swp_entry_t entry);
 bool devices_has_room(void *host, unsigned type);
 bool devices_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry);
@@ -34,6 +35,8 @@ void devices_tend(void);
 void devices_wait(uint64_t timeout_ns);
 /* Waits until no write is in flight. */
 void devices_settle(void);
+/* Waits until nothing is in flight, reads ahead included, and forgets those. While the world is stopped. */
+void devices_stop(void);
 
 void devices_refresh_stats(void);
 /* A line on standard error about the state of swap, for an OOM report. */

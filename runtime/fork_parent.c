@@ -168,7 +168,7 @@ void fork_service_prepare(struct weir_request *request) {
     bring_wanted();
     atomic_store(&fork_state.tid, request->tid);
     world_stop(request->tid);
-    devices_settle();
+    devices_stop();
     bytes_drop_stale(true);
     /* A child without its greeting must not wait for it. */
     if (fork_state.channel >= 0 && !send_greeting())
@@ -182,7 +182,7 @@ void fork_service_prepare(struct weir_request *request) {
  */
 void fork_service_settle(struct weir_request *request) {
     world_settle();
-    devices_settle();
+    devices_stop();
     bytes_drop_stale(true);
     fork_state.settled = true;
     request->result = 0;

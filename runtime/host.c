@@ -189,6 +189,7 @@ struct platform host_platform = {
     .poison = bytes_poison,
     .swap_write = devices_swap_write,
     .swap_read = devices_swap_read,
+    .swap_prefetch = devices_swap_prefetch,
     .swap_slot_free = devices_slot_free,
     .swap_has_room = devices_has_room,
     .wake_kswapd = host_wake_kswapd,

@@ -22,7 +22,7 @@
 #define STATE_BYTES ((sizeof(struct swap_file) + PAGE_SIZE - 1) & PAGE_MASK)
 
 size_t swap_file_memory(void) {
-    return STATE_BYTES + NR_CLUSTERS * CLUSTER_BYTES;
+    return STATE_BYTES + NR_CLUSTERS * CLUSTER_BYTES + SWAP_FILE_PREFETCH * PAGE_SIZE;
 }
 
 /* Making the file. */
@@ -103,6 +103,7 @@ static struct swap_file *file_init(const struct platform *platform, int fd, unsi
     file->fd = fd;
     file->flags = flags;
     clusters_init(file, (char *)memory + STATE_BYTES);
+    prefetch_init(file, (char *)memory + STATE_BYTES + NR_CLUSTERS * CLUSTER_BYTES);
     file_read_init(file);
     return file;
 }
@@ -146,6 +147,7 @@ void swap_file_close(struct swap_file *file) {
         swap_file_wait(file, UINT64_MAX);
     clusters_finish(file);
     file_read_finish(file);
+    prefetch_finish(file);
     close(file->fd);
 }
 

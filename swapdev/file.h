@@ -100,6 +100,17 @@ bool swap_file_busy(const struct swap_file *file);
 void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
                     swap_file_meanwhile_fn *meanwhile);
 
+/* The most slots that are read ahead at a time. */
+#define SWAP_FILE_PREFETCH 128u
+/*
+ * Begins to read nr slots that are likely to be wanted next, in that order, and returns at once; swap_file_read() finds
+ * them. What was read ahead before and is not among them is forgotten. Slots that are written later are, too. Does
+ * nothing where there is no io_uring.
+ */
+void swap_file_prefetch(struct swap_file *file, const uint32_t *offsets, unsigned nr);
+/* Waits for what is being read ahead, and forgets it: before a fork. */
+void swap_file_prefetch_drop(struct swap_file *file);
+
 void swap_file_get_stats(const struct swap_file *file, struct swap_file_stats *ret_stats);
 
 #endif

@@ -13,9 +13,6 @@
 
 #include "swapdev/transfer.h"
 
-/* Stands in status[] for a slot that is still to be read from the file. */
-#define TO_READ MM_SUBMITTED
-
 /* One call of swap_file_read. */
 struct read_call {
     struct swap_file *file;
@@ -176,6 +173,7 @@ void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr
 
         status[i] = pending && cluster_read_pending(file, offsets[i], (char *)buf + i * PAGE_SIZE) ? MM_OK : TO_READ;
     }
+    prefetch_take(file, offsets, nr, buf, status);
     read_from_file(&call);
     for (unsigned i = 0; i < nr; i++)
         good += status[i] == MM_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * file_state.h - what the parts of a swap file share: file.c (the file and its size), file_write.c (gathering),
- * cluster.c (sending off and reaping) and file_read.c (reads).
+ * cluster.c (sending off and reaping), file_read.c (reads) and prefetch.c (reads ahead).
  */
 #ifndef SWAPDEV_FILE_STATE_H
 #define SWAPDEV_FILE_STATE_H
@@ -39,6 +39,26 @@ struct cluster {
     void *cookies[CLUSTER_SLOTS];
 };
 
+enum prefetch_state {
+    PREFETCH_NONE,
+    PREFETCH_FLYING,
+    PREFETCH_STALE, /* in flight, and the slot has been written since */
+    PREFETCH_READY,
+    PREFETCH_TAKEN, /* somebody copies the bytes */
+};
+
+/* Slots read ahead. All under file->lock, but for the ring, which is that thread's that set `busy`. */
+struct prefetch {
+    struct ring ring;
+    bool open, refused; /* the ring */
+    bool busy;
+    unsigned nr_places; /* that are not PREFETCH_NONE */
+    unsigned next;      /* where to look first for a free place */
+    uint32_t offsets[SWAP_FILE_PREFETCH];
+    uint8_t states[SWAP_FILE_PREFETCH]; /* enum prefetch_state */
+    char *bytes;                        /* (C) a page for each place */
+};
+
 /* (C) constant  (A) atomic  (F) lock  (S) submit_lock. Both are RANK_HOST: no thread holds the two at once. */
 struct swap_file {
     const struct platform *platform; /* (C) */
@@ -71,11 +91,16 @@ struct swap_file {
     _Atomic uint32_t free_read_rings;      /* (A) */
     _Atomic uint32_t open_read_rings;      /* (A) */
 
+    struct prefetch prefetch;
+
     _Atomic uint64_t out_pages, in_pages, write_requests, read_requests, write_errors, read_errors; /* (A) */
 };
 
 /* RING_BROKEN: takes no new requests; older ones still complete. */
 enum ring_state { RING_NONE, RING_OPEN, RING_BROKEN, RING_REFUSED };
+
+/* Stands in status[] for a slot that is still to be read from the file. */
+#define TO_READ MM_SUBMITTED
 
 static inline uint64_t slot_position(uint32_t offset) {
     return (uint64_t)offset << PAGE_SHIFT;
@@ -121,6 +146,15 @@ bool cluster_read_pending(struct swap_file *file, uint32_t offset, void *bytes);
 void clusters_init(struct swap_file *file, char *memory);
 /* Closes the ring; nothing may be in flight. */
 void clusters_finish(struct swap_file *file);
+
+/* prefetch.c. With file->lock: the slot is about to be written. */
+void prefetch_forget(struct swap_file *file, uint32_t offset);
+/* Copies those of the slots that were read ahead to their pages in bytes, and sets their status to MM_OK. */
+void prefetch_take(struct swap_file *file, const uint32_t *offsets, unsigned nr, char *bytes, enum mm_status *status);
+/* memory: SWAP_FILE_PREFETCH pages. */
+void prefetch_init(struct swap_file *file, char *memory);
+/* Nobody else uses the file any more. */
+void prefetch_finish(struct swap_file *file);
 
 void file_read_init(struct swap_file *file);
 void file_read_finish(struct swap_file *file);

@@ -100,6 +100,8 @@ enum mm_status swap_file_write(struct swap_file *file, uint32_t offset, const vo
     old = c->cookies[offset % CLUSTER_SLOTS];
     c->cookies[offset % CLUSTER_SLOTS] = cookie;
     c->slots |= 1ull << offset % CLUSTER_SLOTS;
+    if (file->prefetch.nr_places)
+        prefetch_forget(file, offset);
     if (c->slots == ~0ull) {
         cluster_send(file, c);
         cluster_reap(file);

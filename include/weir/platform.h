@@ -171,6 +171,11 @@ struct weir_platform {
     /* Reads nr pages of one area, each from its entry; status[] tells how each went. Returns when all are done. */
     void (*swap_read)(void *host, const struct weir_swap_entry *entries, struct weir_page *const *pages, unsigned nr,
                       enum weir_status *status);
+    /*
+     * May be NULL. These entries, of one area, are likely to be read soon, in this order: the host may begin. Their
+     * slots may be freed and written anew before they are read, which must then give what was written last.
+     */
+    void (*swap_prefetch)(void *host, const struct weir_swap_entry *entries, unsigned nr);
     /* These three with a spinning lock held. */
     void (*swap_slot_free)(void *host, struct weir_swap_entry entry); /* NULL: nothing. Nobody will read it again */
     bool (*swap_has_room)(void *host, unsigned type);                 /* NULL: yes. For one more page, right now? */

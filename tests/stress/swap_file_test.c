@@ -37,8 +37,8 @@ static void done(void *arg, uint32_t offset, void *cookie, enum mm_status status
 }
 
 static void read_and_check(unsigned thread, uint64_t *random, const uint64_t *seeds, char *bytes) {
-    unsigned nr = (unsigned)(1 + swap_pages_random(random) % BATCH);
-    uint32_t offsets[BATCH], slots[BATCH];
+    unsigned n = (unsigned)swap_pages_random(random), nr = 1 + n / 4 % BATCH;
+    uint32_t offsets[BATCH], slots[BATCH], ahead[BATCH];
     enum mm_status status[BATCH];
     char page[PAGE_SIZE];
 
@@ -48,6 +48,11 @@ static void read_and_check(unsigned thread, uint64_t *random, const uint64_t *se
         while (!seeds[slots[i]]);
         offsets[i] = offset_of(thread, slots[i]);
     }
+    /* Its own, or those that another thread may be writing. */
+    for (unsigned i = 0; i < nr; i++)
+        ahead[i] = offset_of((thread + n % 2) % THREADS, slots[i]);
+    if (n % 4 < 2)
+        swap_file_prefetch(file, ahead, nr);
     swap_file_read(file, offsets, nr, bytes, status, NULL);
     for (unsigned i = 0; i < nr; i++) {
         swap_pages_fill(page, seeds[slots[i]], PAGE_SIZE);
