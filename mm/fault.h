@@ -38,6 +38,8 @@ struct fault_run fault_shrink(const struct fault *fault, struct fault_run run, u
 
 /* A stream goes on from addr, upwards or down to it: tells the host which entries of the area it will want next. */
 void prefetch_ahead(const struct fault *fault, uintptr_t addr, bool down, unsigned type);
+/* The same for faults that are so many bytes apart. */
+void prefetch_stride(const struct fault *fault, intptr_t stride, unsigned type);
 
 /*
  * The entry is a swap entry. Called with the page-table lock held, returns without it. True: fault->result tells what

@@ -54,11 +54,42 @@ static struct fault_window continue_stream(struct fault_stream *stream, uintptr_
         stream->end = addr + PAGE_SIZE;
         stream->start = minus(stream->end, pages(stream->window));
     }
-    return (struct fault_window){stream->start, stream->end, true, direction < 0};
+    return (struct fault_window){stream->start, stream->end, true, direction < 0, 0};
+}
+
+/* A step to be made out among the others: of pages that are there, a walk misses some, and so leaps further. */
+#define FURTHEST_LEAP 16
+/* Of FAULT_STEPS, so many have to agree. */
+#define AGREEING_STEPS 7u
+
+/* Is step so many whole strides in the same direction? */
+static bool agrees(intptr_t step, intptr_t stride) {
+    return (step > 0) == (stride > 0) && step % stride == 0 && step / stride <= FURTHEST_LEAP;
+}
+
+/* Notes a fault that continues no stream. Returns the stride that is in such faults, or 0. */
+static intptr_t note_step(struct fault_streams *streams, uintptr_t addr) {
+    intptr_t step = (intptr_t)(addr - streams->last), stride = step;
+    unsigned agreeing = 0;
+
+    streams->last = addr;
+    streams->steps[streams->nr_steps++ % FAULT_STEPS] = step;
+    for (unsigned i = 0; i < FAULT_STEPS; i++) {
+        intptr_t other = streams->steps[i];
+
+        if ((other > 0) == (stride > 0) && other && (other > 0 ? other < stride : other > stride))
+            stride = other;
+    }
+    /* Of neighbours a stream is made. */
+    if (stride < 2 * (intptr_t)PAGE_SIZE && stride > -2 * (intptr_t)PAGE_SIZE)
+        return 0;
+    for (unsigned i = 0; i < FAULT_STEPS; i++)
+        agreeing += streams->steps[i] && agrees(streams->steps[i], stride);
+    return agreeing >= AGREEING_STEPS ? stride : 0;
 }
 
 struct fault_window fault_stream_window(struct mm *mm, uintptr_t addr, unsigned fresh, unsigned max) {
-    struct fault_window window = {addr, addr + PAGE_SIZE, false, false};
+    struct fault_window window = {addr, addr + PAGE_SIZE, false, false, 0};
     const struct platform *p = mm->machine->platform;
     struct fault_streams *streams = mm->streams;
     struct fault_stream *stream = NULL;
@@ -83,6 +114,7 @@ struct fault_window fault_stream_window(struct mm *mm, uintptr_t addr, unsigned 
         stream->end = window.end;
         stream->window = fresh > 1 ? fresh : 1;
         stream->direction = 0;
+        window.stride = note_step(streams, addr);
     }
     stream->last_used = ++streams->clock;
     lock_release(p, &mm->lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a stream of faults will want next, told to the host, so that its device need not rest meanwhile. */
+/* What a stream of faults, or faults at even distances, will want next, told to the host, so that its device need not
+ * rest meanwhile. */
 #include "mm/fault.h"
 
 #include "mm/page_table.h"
@@ -50,6 +51,29 @@ void prefetch_ahead(const struct fault *fault, uintptr_t addr, bool down, unsign
             note_ahead(block, pte_index(start), pte_index(end - PAGE_SIZE) + 1, down, type, &ahead);
         looked += (unsigned)((end - start) >> PAGE_SHIFT);
         addr = down ? start : end;
+    }
+    if (ahead.nr)
+        m->platform->swap_prefetch(m->platform->host, ahead.entries, ahead.nr);
+}
+
+/* Faults at even distances: so many steps are looked at, and so many pages told at a time. */
+#define STRIDE_LOOK 96u
+#define STRIDE_MAX 32u
+
+void prefetch_stride(const struct fault *fault, intptr_t stride, unsigned type) {
+    const struct machine *m = fault->mm->machine;
+    uintptr_t addr = fault->addr;
+    struct ahead ahead = {.nr = 0};
+
+    for (unsigned i = 0; i < STRIDE_LOOK && ahead.nr < STRIDE_MAX; i++) {
+        struct block *block;
+
+        addr += (uintptr_t)stride;
+        if (addr < fault->area->start || addr >= fault->area->end)
+            break;
+        block = find_block(fault->mm, addr);
+        if (block)
+            note_ahead(block, pte_index(addr), pte_index(addr) + 1, false, type, &ahead);
     }
     if (ahead.nr)
         m->platform->swap_prefetch(m->platform->host, ahead.entries, ahead.nr);

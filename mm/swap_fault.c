@@ -95,6 +95,9 @@ static bool map_from_cache(struct fault *fault, struct page *page, swp_entry_t e
     return same;
 }
 
+/* One fault in so many of a stride tells what is ahead. */
+#define STRIDE_INTERVAL 8u
+
 /* -- a window of neighbours by address. -------------------------------------------------------------------------- */
 
 struct swapin {
@@ -105,6 +108,7 @@ struct swapin {
     bool stream;         /* the window is a stream's */
     bool down;           /* the stream's direction */
     bool around;         /* no stream: the neighbours may be wanted, and are to be parked */
+    intptr_t stride;     /* no stream: how far away the next fault is likely to be, in bytes; 0: unknown */
 };
 
 /* Notes the run of swapped entries of one area around the fault's. False: that one has changed. */
@@ -119,6 +123,7 @@ static bool choose_run(struct fault *fault, swp_entry_t entry, struct swapin *in
     in->first = fault->index;
     in->end = fault->index + 1;
     in->stream = window.stream;
+    in->stride = window.stride;
     in->down = run.down;
     in->around = !window.stream && around > 1;
     ptl_lock(block);
@@ -264,6 +269,19 @@ static void map_read_pages(struct fault *fault, struct swapin *in) {
         poison_entry(fault, own);
 }
 
+/* The device goes on while these pages are mapped and used. */
+static void tell_ahead(struct fault *fault, const struct swapin *in, unsigned type) {
+    struct fault_streams *streams = fault->mm->streams;
+
+    if (!fault->mm->machine->platform->swap_prefetch)
+        return;
+    if (in->stream)
+        prefetch_ahead(fault, block_address(fault->block, in->down ? in->first : in->end), in->down, type);
+    /* A stride's pages come one by one: several are told at a time, long before they are wanted. */
+    else if (in->stride && atomic_fetch_add_explicit(&streams->strided, 1, memory_order_relaxed) % STRIDE_INTERVAL == 0)
+        prefetch_stride(fault, in->stride, type);
+}
+
 static bool read_window(struct fault *fault, swp_entry_t entry) {
     struct machine *m = fault->mm->machine;
     const struct platform *p = m->platform;
@@ -289,9 +307,7 @@ static bool read_window(struct fault *fault, swp_entry_t entry) {
         return status == MM_NOMEM; /* else somebody reads it, or the entry has changed */
     nr = in.end - in.first;
     p->swap_read(p->host, in.entries, in.pages, nr, in.status);
-    /* The device goes on while these pages are mapped and used. */
-    if (in.stream && p->swap_prefetch)
-        prefetch_ahead(fault, block_address(fault->block, in.down ? in.first : in.end), in.down, swp_type(entry));
+    tell_ahead(fault, &in, swp_type(entry));
     count_vm_events(m, PSWPIN, nr);
     count_vm_events(m, PGPGIN, nr * (PAGE_SIZE / 512));
     count_vm_event(m, PGMAJFAULT);

@@ -102,6 +102,40 @@ static void a_first_touch_outside_a_stream_gets_an_aligned_chunk(void **state) {
     assert_int_equal(window.end, sim_address(64));
 }
 
+static intptr_t stride_at(uint32_t page) {
+    return fault_stream_window(sim_mm(sim), sim_address(page), 1, 8).stride / (intptr_t)PAGE_SIZE;
+}
+
+static void faults_at_even_distances_have_a_stride(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < 7; i++)
+        assert_int_equal(stride_at(10 + 17 * i), 0);
+    for (uint32_t i = 7; i < 20; i++)
+        assert_int_equal(stride_at(10 + 17 * i), 17);
+    /* One that is out of step is borne with; its way there and back is two. */
+    assert_int_equal(stride_at(3), 0);
+}
+
+static void a_stride_downwards_is_negative_and_may_leap(void **state) {
+    static const uint32_t leaps[] = {0, 1, 2, 4, 5, 8, 9, 10, 11, 15, 16};
+
+    (void)state;
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(stride_at(500 - 5 * leaps[i]), i < 7 ? 0 : -5);
+}
+
+static void neither_random_faults_nor_neighbours_have_a_stride(void **state) {
+    uint64_t random = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        assert_int_equal(stride_at((uint32_t)(random >> 40) % 512), 0);
+    }
+    for (uint32_t i = 0; i < 200; i++)
+        assert_int_equal(stride_at(i), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(without_a_maximum_every_fault_is_alone, setup, teardown),
@@ -112,6 +146,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(faults_far_apart_are_no_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(sixteen_streams_go_on_side_by_side, setup, teardown),
         cmocka_unit_test_setup_teardown(a_first_touch_outside_a_stream_gets_an_aligned_chunk, setup, teardown),
+        cmocka_unit_test_setup_teardown(faults_at_even_distances_have_a_stride, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stride_downwards_is_negative_and_may_leap, setup, teardown),
+        cmocka_unit_test_setup_teardown(neither_random_faults_nor_neighbours_have_a_stride, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

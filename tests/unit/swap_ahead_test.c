@@ -126,12 +126,31 @@ static void faults_here_and_there_tell_nothing(void **state) {
     sim_pages_finish(sim);
 }
 
+static void faults_at_even_distances_tell_the_pages_of_the_next_steps(void **state) {
+    struct sim *sim = boot();
+
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++) {
+        nr_hints = 0;
+        expect_pages(sim, 3 + 17 * i, 1);
+        for (unsigned k = 0; nr_hints && k < nr_hinted; k++)
+            assert_int_equal(hinted[k].val, entry_of(sim, 3 + 17 * (i + 1 + k)));
+    }
+    assert_true(nr_hinted > 16);
+    /* Towards the end fewer are left, and then none. */
+    for (uint32_t i = 40; 3 + 17 * i < NR_PAGES; i++)
+        expect_pages(sim, 3 + 17 * i, 1);
+    assert_true(nr_hinted < 16);
+    sim_pages_finish(sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_upwards_tells_what_lies_above_it),
         cmocka_unit_test(a_stream_downwards_tells_what_lies_below_it),
         cmocka_unit_test(pages_that_are_there_are_passed_over),
         cmocka_unit_test(nothing_is_told_beyond_the_end),
+        cmocka_unit_test(faults_at_even_distances_tell_the_pages_of_the_next_steps),
         cmocka_unit_test(faults_here_and_there_tell_nothing),
     };
 
