@@ -14,12 +14,23 @@ static unsigned long reclaimable_pages(const struct zone *zone) {
     return lru > stuck ? lru - stuck : 0;
 }
 
+/* Pages that are being written come free when that is done, however long the device takes. */
+static bool writes_are_under_way(const struct zonelist *zonelist) {
+    for (unsigned i = 0; zonelist->zones[i]; i++)
+        if (zone_page_state(zonelist->zones[i], NR_WRITEBACK))
+            return true;
+    return false;
+}
+
 bool should_reclaim_retry(struct machine *m, const struct zonelist *zonelist, unsigned order, unsigned alloc_flags,
                           unsigned long freed, unsigned *loops) {
     unsigned most = m->tune.reclaim_retries;
 
     /* Progress page by page says nothing about a large block. */
-    *loops = freed && order <= PAGE_ALLOC_COSTLY_ORDER ? 0 : *loops + 1;
+    if (freed && order <= PAGE_ALLOC_COSTLY_ORDER)
+        *loops = 0;
+    else if (*loops == 0 || !writes_are_under_way(zonelist))
+        ++*loops;
     if (*loops > most)
         return false;
     for (unsigned i = 0; zonelist->zones[i]; i++) {

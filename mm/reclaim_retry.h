@@ -10,7 +10,8 @@
 #include "mm/machine.h"
 
 /*
- * After a round that freed `freed` pages: counts rounds without success in *loops. True: fewer than
+ * After a round that freed `freed` pages: counts rounds without success in *loops, but of those during which pages are
+ * being written the first only. True: fewer than
  * tune.reclaim_retries, and some zone of the list would meet its min mark if all its pages that count as reclaimable
  * were free, of which each such round discounts a share.
  */

@@ -192,6 +192,22 @@ static void progress_starts_the_count_again_but_not_for_costly_orders(void **sta
     assert_false(should_reclaim_retry(m, gfp_zonelist(m, GFP_KERNEL), 0, 0, 0, &loops));
 }
 
+static void rounds_during_which_pages_are_written_count_as_one(void **state) {
+    unsigned loops = 0;
+
+    (void)state;
+    exhaust();
+    m->tune.reclaim_retries = 16;
+    zone_page_state_add(10000, zone, NR_INACTIVE);
+    zone_page_state_add(1, zone, NR_WRITEBACK);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(should_reclaim_retry(m, gfp_zonelist(m, GFP_KERNEL), 0, 0, 0, &loops));
+    assert_int_equal(loops, 1);
+    zone_page_state_add(-1, zone, NR_WRITEBACK);
+    should_reclaim_retry(m, gfp_zonelist(m, GFP_KERNEL), 0, 0, 0, &loops);
+    assert_int_equal(loops, 2);
+}
+
 /* -- compaction. -- */
 
 static struct page *pages[16384];
@@ -338,6 +354,7 @@ int main(void) {
         LATER(each_round_without_progress_discounts_a_share),
         LATER(anonymous_pages_count_as_reclaimable_only_as_far_as_there_are_slots),
         LATER(progress_starts_the_count_again_but_not_for_costly_orders),
+        LATER(rounds_during_which_pages_are_written_count_as_one),
         LATER(off_a_fragmented_zone_has_no_large_block),
         LATER(on_pages_are_moved_and_the_block_is_there_without_reclaim),
         LATER(compaction_is_for_requests_that_may_do_io_and_orders_above_0),
