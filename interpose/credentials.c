@@ -4,7 +4,6 @@
  */
 #include <grp.h>
 #include <linux/capability.h>
-#include <stdarg.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -77,6 +76,11 @@ void credentials_called_prctl(const uintptr_t call[5]) {
         follow_caller(false, call);
 }
 
+void credentials_changed_by_syscall(bool groups_changed) {
+    if (is_main_thread())
+        follow_caller(groups_changed, NULL);
+}
+
 WEIR_EXPORT int setuid(uid_t uid) {
     return follow(REAL(setuid)(uid), false);
 }
@@ -142,18 +146,4 @@ WEIR_EXPORT int capset(struct __user_cap_header_struct *header, const struct __u
     if (result == 0 && is_main_thread())
         follow_caller(false, NULL);
     return (int)as_libc(result);
-}
-
-/* The libraries that handle capabilities come this way. */
-WEIR_EXPORT long syscall(long number, ...) {
-    long args[6];
-    va_list list;
-
-    va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        args[i] = va_arg(list, long);
-    va_end(list);
-    if (number == SYS_capset)
-        return capset((struct __user_cap_header_struct *)args[0], (const struct __user_cap_data_struct *)args[1]);
-    return as_libc(sys6(number, args[0], args[1], args[2], args[3], args[4], args[5]));
 }

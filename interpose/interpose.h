@@ -64,6 +64,14 @@ void fork_handlers_init(void);
 
 /* The caller has changed what its thread may do by prctl(2): weir's threads do the same. (credentials.c) */
 void credentials_called_prctl(const uintptr_t call[5]);
+/* The calling thread has become another user or group, or got other groups, and libc knows nothing of it. */
+void credentials_changed_by_syscall(bool groups_changed);
+
+/*
+ * fork(2), clone(2) or clone3(2), by number, with weir's work around it if a process comes of it that has memory of its
+ * own. Returns what the system call does; in the child, 0.
+ */
+long fork_by_number(long number, const long args[6]);
 
 /* A system call's result as libc returns it: -1 and errno, or the value. */
 static inline long as_libc(long result) {

@@ -65,6 +65,10 @@ int case_fork_keys(struct evicted *e);
 int case_fork_names(struct evicted *e);
 int case_fork_without_descriptors(struct evicted *e);
 
+int case_by_number(struct evicted *e);
+int case_raw_fork(struct evicted *e);
+int case_clone_thread(struct evicted *e);
+
 int case_threads64(struct evicted *e);
 int case_robust_mutex(struct evicted *e);
 int case_write_race(struct evicted *e);

@@ -43,12 +43,15 @@ CASES = {
     "fork_keys": "a_child_whose_libc_clears_evicted_memory_of_other_threads_works",
     "fork_names": "a_fork_that_copies_evicted_memory_of_libcs_works",
     "fork_limit": "a_fork_without_a_descriptor_to_spare_works_or_says_that_it_failed",
+    "by_number": "system_calls_by_number_are_as_good_as_by_name",
+    "raw_fork": "processes_made_by_number_or_by_clone_have_their_memory",
+    "clone_thread": "the_end_of_a_thread_made_by_clone_is_told_in_evicted_memory",
     "threads64": "64_threads_start_and_join",
     "robust_mutex": "robust_mutexes_in_evicted_memory_are_handed_on",
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
 FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
-           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit")
+           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit", "raw_fork")
 
 
 def await_verdict(path, seconds):

@@ -35,8 +35,8 @@ RAM_MIN = 16 * MIB  # the least that `weir run --ram` accepts
 HELPERS = {
     "verify": ["verify.c", "pattern.c"],
     "memcalls": ["memcalls.c", "memcalls_advice.c", "memcalls_map.c", "memcalls_random.c", "pattern.c"],
-    "evicted": ["evicted.c", "evicted_calls.c", "evicted_fork.c", "evicted_maps.c", "evicted_process.c",
-                "evicted_threads.c", "evicted_users.c", "pattern.c"],
+    "evicted": ["evicted.c", "evicted_calls.c", "evicted_fork.c", "evicted_maps.c", "evicted_numbers.c",
+                "evicted_process.c", "evicted_threads.c", "evicted_users.c", "pattern.c"],
     "refuse_uffd": ["refuse_uffd.c"],
 }
 
