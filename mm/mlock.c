@@ -3,6 +3,7 @@
 
 #include "mm/page_table.h"
 
+/* So many holds are not counted any more: the page stays until it is unmapped. */
 #define HOLDS_MAX 0xffffu
 
 static pte_t with_holds(pte_t pte, unsigned holds) {
@@ -78,8 +79,6 @@ enum mm_status mm_hold(struct mm *mm, uintptr_t addr) {
     if (holds < HOLDS_MAX) {
         pte_change(block, index, 0, PTE_HELD);
         block->table->pte[index] = with_holds(block_pte(block, index), holds + 1);
-    } else {
-        status = MM_BUSY;
     }
     ptl_unlock(block);
     return status;
@@ -93,7 +92,7 @@ void mm_release(struct mm *mm, uintptr_t addr) {
         return;
     ptl_lock(block);
     holds = pte_holds(block_pte(block, index));
-    if (block_pte(block, index) & PTE_HELD) {
+    if ((block_pte(block, index) & PTE_HELD) && holds < HOLDS_MAX) {
         block->table->pte[index] = with_holds(block_pte(block, index), holds - 1);
         if (holds == 1)
             pte_change(block, index, PTE_HELD, 0);
