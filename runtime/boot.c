@@ -14,6 +14,7 @@
 #include "runtime/handler.h"
 #include "runtime/host.h"
 #include "runtime/kswapd.h"
+#include "runtime/reserve.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "runtime/stats.h"
@@ -23,7 +24,7 @@
 #include "runtime/waker.h"
 
 /* The managed range: an address costs nothing until it is used. */
-#define REGION_BYTES ((size_t)1 << 40)
+#define REGION_BYTES ((size_t)1 << 40) /* runtime/reserve.c divides as much into pieces */
 #define REGION_BYTES_MIN ((size_t)1 << 36)
 
 struct runtime rt = {.uffd = -1};
@@ -73,6 +74,7 @@ static bool reserve_region(void) {
         return false;
     /* A huge page would take 2 MiB where one page was charged. */
     sys3(SYS_madvise, rt.region_start, 2 * size, MADV_NOHUGEPAGE);
+    reserve_keep_undumped();
     return true;
 }
 

@@ -15,7 +15,30 @@
 
 _Static_assert(VM_READ == PROT_READ && VM_WRITE == PROT_WRITE && VM_EXEC == PROT_EXEC, "flags are Linux's protections");
 
+/* Pieces of the managed range, and which of them would be dumped. They never stop being so. */
+#define PIECE_BYTES ((uintptr_t)1 << 30)
+#define MAX_PIECES 1024u
+
+static uint64_t dumped[MAX_PIECES / 64]; /* under mm->mmap_lock */
+
+void reserve_keep_undumped(void) {
+    sys3(SYS_madvise, rt.region_start, 2 * (rt.region_end - rt.region_start), MADV_DONTDUMP);
+}
+
+/* A piece at a time: a mapping of Linux's has one answer to whether it is dumped, and smaller ones would be many. */
+static void let_dump(uintptr_t start, uintptr_t end) {
+    for (uintptr_t piece = (start - rt.region_start) / PIECE_BYTES; piece <= (end - 1 - rt.region_start) / PIECE_BYTES;
+         piece++) {
+        if (dumped[piece / 64] >> (piece % 64) & 1u)
+            continue;
+        dumped[piece / 64] |= UINT64_C(1) << (piece % 64);
+        sys3(SYS_madvise, rt.region_start + piece * PIECE_BYTES, PIECE_BYTES, MADV_DODUMP);
+    }
+}
+
 int reserve_protect(uintptr_t start, uintptr_t end, uint32_t flags) {
+    if (flags & (VM_ACCESS | VM_FOREIGN))
+        let_dump(start, end);
     return (int)sys3(SYS_mprotect, start, end - start, flags & VM_ACCESS);
 }
 
@@ -74,8 +97,12 @@ static size_t move_some(uintptr_t from, uintptr_t to, size_t len, int *ret_error
  * neighbours do not have, until it is registered again.
  */
 static int move_marked(uintptr_t from, uintptr_t to, size_t len, size_t *ret_done) {
-    int error = (int)sys3(SYS_madvise, from, len, MADV_DONTDUMP);
+    int error;
 
+    /* Nor must a neighbour have had it from the beginning. */
+    let_dump(from, from + len);
+    let_dump(to > rt.region_start ? to - PAGE_SIZE : to, to + len < rt.region_end ? to + len + PAGE_SIZE : to + len);
+    error = (int)sys3(SYS_madvise, from, len, MADV_DONTDUMP);
     *ret_done = 0;
     if (!error)
         *ret_done = move_some(from, to, len, &error);

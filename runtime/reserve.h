@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * The reservation is to have no part in a core dump, which would take minutes for its terabytes of nothing. What is
+ * opened in it is dumped, with all around it that makes a round piece. Once at boot.
+ */
+void reserve_keep_undumped(void);
+
 /* Gives [start, end) the access (VM_ACCESS) that flags name. */
 int reserve_protect(uintptr_t start, uintptr_t end, uint32_t flags);
 /* Gives every part of [start, end) the access of its area, and none where there is no area. */

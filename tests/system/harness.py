@@ -97,7 +97,7 @@ class Suite:
         atexit.register(self.close)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sys.stdout.reconfigure(line_buffering=True)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if NATIVE:
             print(f"{name}: everything runs without weir, as WEIR_NATIVE says")
             return

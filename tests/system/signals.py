@@ -57,6 +57,16 @@ def state_of(pid):
     return None
 
 
+# Fills more than the budget, then breaks down; the mark lies in memory that was touched last.
+CRASH = """
+import ctypes
+memory = [bytes([i % 251]) * 4096 for i in range(16384)]
+mark = bytearray(reversed(b"riew yb detsurt ")) * 100000
+ctypes.string_at(0)
+"""
+CRASH_MARK = " trusted by weir" * 4
+
+
 def wait_for(condition, what, timeout_s=15):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -304,6 +314,28 @@ def crash(suite, number):
     harness.expect(run.stdout == b"" and run.stderr == b"", f"it printed {run.stdout + run.stderr!r}")
 
 
+def dumps_core(suite):
+    with open("/proc/sys/kernel/core_pattern", encoding="utf-8") as file:
+        pattern = file.read().strip()
+    if "/" in pattern or pattern.startswith("|"):
+        raise harness.Skip(f"core dumps go elsewhere: {pattern}")
+    folder = suite.path("core")
+    os.makedirs(folder, exist_ok=True)
+    run = suite.run(["sh", "-c", 'ulimit -c unlimited || exit 99; exec "$@"', "sh",
+                     *suite.weir([PYTHON, "-c", CRASH], RAM)], cwd=folder, timeout_s=30)
+    if run.status == 99:
+        raise harness.Skip("core dumps are not allowed here")
+    harness.expect_end(run, 128 + signal.SIGSEGV)
+    cores = [os.path.join(folder, name) for name in os.listdir(folder)]
+    harness.expect(len(cores) == 1, f"there are {cores}")
+    size = os.stat(cores[0]).st_blocks * 512
+    found = subprocess.run(["grep", "-q", CRASH_MARK, cores[0]], check=False).returncode
+    os.remove(cores[0])
+    harness.expect(found == 0, "what the program had in RAM is not in the core dump")
+    harness.expect(size < 300 * MIB, f"the core dump takes {harness.mib(size)}")
+    return harness.mib(size)
+
+
 def killed_weir(suite):
     busy = Busy(suite)
     os.kill(busy.pid, signal.SIGKILL)
@@ -397,6 +429,7 @@ def main():
     suite.check("Ctrl_Z_stops_the_job_and_SIGCONT_continues_it", terminal_stop, suite)
     for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS):
         suite.check(f"a_crash_with_{number.name}_shows_as_such_and_prints_nothing", crash, suite, number)
+    suite.check("a_crash_dumps_core_at_once", dumps_core, suite)
     suite.check("SIGKILL_of_the_program_shows_as_such", program_dies, suite, signal.SIGKILL)
     suite.check("SIGKILL_of_weir_ends_the_program_too", killed_weir, suite)
     suite.check("the_exit_status_is_the_programs", exit_statuses, suite)
