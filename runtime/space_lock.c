@@ -22,7 +22,7 @@ size_t space_locked_bytes(uintptr_t start, uintptr_t end) {
         uintptr_t from = area->start > start ? area->start : start;
         uintptr_t to = area->end < end ? area->end : end;
 
-        if (area->flags & VM_LOCKED)
+        if ((area->flags & (VM_LOCKED | VM_FOREIGN)) == VM_LOCKED)
             bytes += area->end - area->start - (from < to ? to - from : 0);
     }
     return bytes;
@@ -74,15 +74,36 @@ static void lock_run(uintptr_t start, uintptr_t end) {
     (void)mlock_range(rt.mm, start, end);
 }
 
+/* Bytes of [start, end) that are mappings of the host's, which locks those itself. */
+static size_t foreign_bytes(uintptr_t start, uintptr_t end) {
+    const struct vm_area *area = find_area_from(rt.mm, start);
+    size_t bytes = 0;
+
+    for (; area && area->start < end; area = area_next(rt.mm, area))
+        if (area->flags & VM_FOREIGN)
+            bytes += (area->end < end ? area->end : end) - (area->start > start ? area->start : start);
+    return bytes;
+}
+
+static long lock_area(uintptr_t start, uintptr_t end, uint32_t flags, bool on_fault) {
+    if (flags & VM_FOREIGN)
+        return sys3(SYS_mlock2, start, end - start, on_fault ? MLOCK_ONFAULT : 0);
+    if (!on_fault)
+        return mlock_range(rt.mm, start, end) == MM_OK ? 0 : -EAGAIN;
+    space_for_each_run(start, end, PTE_PRESENT, lock_run);
+    return 0;
+}
+
 /* Locks every area of a range that is mapped throughout. on_fault: what is not there yet once it is touched. */
 static long lock_range(uintptr_t start, uintptr_t end, bool on_fault) {
+    const struct vm_area *area;
     long result = 0;
 
     space_write_lock();
     if (!range_is_mapped(rt.mm, start, end))
         result = -ENOMEM;
     else
-        result = space_may_lock(space_locked_bytes(start, end) + (end - start));
+        result = space_may_lock(space_locked_bytes(start, end) + (end - start) - foreign_bytes(start, end));
     if (!result && area_change_range(rt.mm, start, end, 0, VM_LOCKED) != MM_OK)
         result = -ENOMEM;
     space_write_unlock();
@@ -90,11 +111,9 @@ static long lock_range(uintptr_t start, uintptr_t end, bool on_fault) {
         return result;
 
     space_read_lock();
-    if (on_fault) {
-        space_for_each_run(start, end, PTE_PRESENT, lock_run);
-    } else if (mlock_range(rt.mm, start, end) != MM_OK) {
-        result = -EAGAIN;
-    }
+    for (area = find_area(rt.mm, start); area && area->start < end && !result; area = area_next(rt.mm, area))
+        result = lock_area(area->start > start ? area->start : start, area->end < end ? area->end : end, area->flags,
+                           on_fault);
     space_read_unlock();
     return result;
 }
@@ -109,6 +128,11 @@ static bool unlock_range(uintptr_t start, uintptr_t end) {
      */
     (void)area_change_range(rt.mm, start, end, VM_LOCKED, 0);
     munlock_range(rt.mm, start, end);
+    for (const struct vm_area *area = find_area_from(rt.mm, start); area && area->start < end;
+         area = area_next(rt.mm, area))
+        if (area->flags & VM_FOREIGN)
+            sys2(SYS_munlock, area->start > start ? area->start : start,
+                 (area->end < end ? area->end : end) - (area->start > start ? area->start : start));
     space_write_unlock();
     return mapped;
 }

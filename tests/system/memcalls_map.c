@@ -123,6 +123,8 @@ int case_foreign(void) {
         EXPECT(touch_signal(file.base, true) == SIGSEGV && touch_signal(at(&r, 2995), true) == SIGSEGV);
         EXPECT(mprotect(at(&r, 2990), 520 * PAGE, RW) == 0);
         EXPECT(madvise(at(&r, 3499), 2 * PAGE, MADV_WILLNEED) == 0);
+        EXPECT(mlock(file.base, 10 * PAGE) == 0 && mlock(at(&r, 2990), 20 * PAGE) == 0);
+        EXPECT(mlock2(at(&r, 2990), 20 * PAGE, MLOCK_ONFAULT) == 0 && munlock(at(&r, 2990), 20 * PAGE) == 0);
         /* Half of it goes, together with what lies before; anonymous memory comes in its place. */
         EXPECT(munmap(at(&r, 2900), 350 * PAGE) == 0);
         EXPECT(touch_signal(at(&r, 3100), false) == SIGSEGV && touch_signal(at(&r, 3250), false) == 0);
