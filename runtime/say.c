@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
+#include "runtime/survivors.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
+
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
 
 struct line {
     char text[512];
@@ -73,19 +80,27 @@ static void format_line(struct line *line, const char *format, va_list *args) {
     }
 }
 
-/*
- * weir's threads have a descriptor table of their own, which holds no standard error: holding it would keep open what
- * the program has closed. So the program's is borrowed for the length of one write.
- */
-static int borrow_stderr(void) {
-    long pidfd = sys2(SYS_pidfd_open, sys0(SYS_getpid), 0);
+static long borrow_from(int tid, unsigned flags) {
+    long pidfd = sys2(SYS_pidfd_open, tid, flags);
     long fd;
 
     if (pidfd < 0)
-        return -1;
+        return pidfd;
     fd = sys3(SYS_pidfd_getfd, pidfd, STDERR_FILENO, 0);
     sys1(SYS_close, pidfd);
-    return (int)fd;
+    return fd;
+}
+
+/*
+ * weir's threads have a descriptor table of their own, which holds no standard error: holding it would keep open what
+ * the program has closed. So the program's is borrowed for the length of one write: the main thread's, or that of
+ * another one when the main thread is gone.
+ */
+static int borrow_stderr(void) {
+    long fd = borrow_from((int)sys0(SYS_getpid), 0);
+    int survivor = fd == -ESRCH ? survivors_find() : 0;
+
+    return (int)(survivor ? borrow_from(survivor, PIDFD_THREAD) : fd);
 }
 
 void weir_say(const char *format, ...) {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "runtime/stats.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/runtime.h"
+#include "runtime/survivors.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/waker.h"
@@ -18,6 +20,8 @@
 
 /* Gauges are brought up to date once in so many faults. */
 #define TICKS 256u
+/* How often the clerk looks whether the program has threads left. */
+#define SURVIVORS_LOOK_S 1
 
 static struct weir_stats_file *file;
 static _Atomic uint32_t ticks;
@@ -181,6 +185,21 @@ void stats_wake_clerk(void) {
     sys3(SYS_futex, &rt.stats->clerk_bell, FUTEX_WAKE, INT_MAX);
 }
 
+/* Sleeps until somebody rings, or there is something to watch; now and then looks whether the program is still there. */
+static void clerk_sleep(struct weir_process_stats *stats, uint32_t rung) {
+    static uint64_t next_look;
+    struct timespec patrol = {.tv_nsec = WAKER_WATCH_NS};
+    uint64_t now;
+
+    if (!waker_watch())
+        patrol = (struct timespec){.tv_sec = SURVIVORS_LOOK_S};
+    /* Readers are other processes: the futex is a shared one. */
+    if (sys4(SYS_futex, &stats->clerk_bell, FUTEX_WAIT, rung, &patrol) != -ETIMEDOUT || (now = now_ns()) < next_look)
+        return;
+    next_look = now + SURVIVORS_LOOK_S * UINT64_C(1000000000);
+    survivors_end_if_none();
+}
+
 void stats_clerk(struct weir_thread *self) {
     struct weir_process_stats *stats = rt.stats;
 
@@ -190,10 +209,7 @@ void stats_clerk(struct weir_thread *self) {
 
         credentials_follow(self);
         if (wanted == atomic_load(&stats->text_done)) {
-            struct timespec watch = {.tv_nsec = WAKER_WATCH_NS};
-
-            /* Readers are other processes: the futex is a shared one. */
-            sys4(SYS_futex, &stats->clerk_bell, FUTEX_WAIT, rung, waker_watch() ? &watch : NULL);
+            clerk_sleep(stats, rung);
             continue;
         }
         /* Not during a fork: the child would find the locks taken, by nobody. */

@@ -16,6 +16,15 @@ for i in range(400):
     kept.append(os.urandom(1 << 20))
 print("finished", len(kept))
 """
+# The same in another thread, when the main thread has ended.
+GROW_WITHOUT_MAIN = f"""
+import ctypes, threading, time
+def grow():
+    time.sleep(0.2)
+    exec({GROW!r})
+threading.Thread(target=grow).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
 # Asks for more than can be committed, is refused, and goes on with what it has.
 GROW_UNTIL_REFUSED = """
 import hashlib, os
@@ -35,8 +44,8 @@ else:
 """
 
 
-def killed_with_reason(suite, options, swap, words):
-    run = suite.run(suite.weir([harness.PYTHON, "-c", GROW], RAM, *options, swap=swap))
+def killed_with_reason(suite, options, swap, words, script=GROW):
+    run = suite.run(suite.weir([harness.PYTHON, "-c", script], RAM, *options, swap=swap))
     text = run.stderr.decode("utf-8", "replace")
     harness.expect_end(run, 137)
     harness.expect(b"finished" not in run.stdout, "it says that it finished")
@@ -108,6 +117,8 @@ def main():
                 "none", who + [r"--ram", r"--swap"])
     suite.check("with_swap_too_small_the_program_is_killed_and_the_line_names_the_option", killed_with_reason, suite,
                 ["--swap-size", "32M"], None, who + [r"--swap-size"])
+    suite.check("the_line_is_there_when_the_main_thread_is_not", killed_with_reason, suite, [], "none", who,
+                GROW_WITHOUT_MAIN)
     suite.check("with_enough_swap_it_lives_and_nothing_is_on_stderr", lives_with_enough_swap, suite)
     suite.check("oom_fail_refuses_memory_and_the_program_goes_on", refused, suite, [])
     suite.check("oom_fail_refuses_malloc_and_mmap_with_ENOMEM_but_not_a_reservation", malloc_gives_null, suite)

@@ -349,6 +349,27 @@ def exit_statuses(suite):
         harness.expect(run.stderr == b"", f"status {code}: {run.stderr!r}")
 
 
+# The only thread ends by system call; or is ended by Linux for one, in strict mode.
+LEAVES = "import ctypes; x = bytearray(64 << 20); ctypes.CDLL(None).syscall(60, 7)"
+IS_KILLED = "import ctypes; x = bytearray(64 << 20); c = ctypes.CDLL(None); c.prctl(22, 1, 0, 0, 0); c.syscall(110)"
+# The main thread ends, and the other goes on.
+LEAVES_ANOTHER = """
+import ctypes, os, threading, time
+def go_on():
+    time.sleep(3)
+    os.write(1, b"still here")
+    os._exit(8)
+threading.Thread(target=go_on).start()
+ctypes.CDLL(None).syscall(60, 7)
+"""
+
+
+def ends_past_libc(suite, script, status, stdout=b""):
+    run = suite.run(suite.weir([PYTHON, "-c", script], RAM), timeout_s=20)
+    harness.expect_end(run, status)
+    harness.expect(run.stdout == stdout and run.stderr == b"", f"it printed {run.stdout + run.stderr!r}")
+
+
 def passes_bytes_through(suite):
     data = os.urandom(3 << 20)
     source = suite.path("bytes")
@@ -433,6 +454,10 @@ def main():
     suite.check("SIGKILL_of_the_program_shows_as_such", program_dies, suite, signal.SIGKILL)
     suite.check("SIGKILL_of_weir_ends_the_program_too", killed_weir, suite)
     suite.check("the_exit_status_is_the_programs", exit_statuses, suite)
+    suite.check("a_program_whose_only_thread_leaves_ends", ends_past_libc, suite, LEAVES, 7)
+    suite.check("a_program_whose_only_thread_is_killed_ends", ends_past_libc, suite, IS_KILLED, 128 + signal.SIGKILL)
+    suite.check("a_program_whose_main_thread_leaves_another_goes_on", ends_past_libc, suite, LEAVES_ANOTHER, 8,
+                b"still here")
     suite.check("bytes_pass_through_unchanged", passes_bytes_through, suite)
     suite.check("a_broken_pipe_ends_the_program_with_SIGPIPE", broken_pipe, suite)
     suite.check("output_closed_by_the_program_is_closed", lets_go_of_output, suite)
