@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <argp.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/checks.h"
+#include "cli/complain.h"
 #include "cli/verbs.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -33,5 +36,7 @@ int verb_doctor(int argc, char **argv) {
         bad |= check.verdict == CHECK_BAD;
     }
     printf("%s\n", bad ? "weir run will not work here yet." : "weir run will work here.");
+    if (fflush(stdout) == EOF || ferror(stdout))
+        return refuse(1, "standard output cannot be written: %s", strerror(errno));
     return bad ? 1 : 0;
 }

@@ -59,12 +59,15 @@ static const struct argp argp = {
            "weir VERB --help tells the options of a verb.",
 };
 
-/* Descriptors 0, 1 and 2 are never to be somebody else's file. What was closed stays closed for the program. */
+/*
+ * Descriptors 0, 1 and 2 are never to be somebody else's file. What was closed stays closed for the program, and to
+ * write to it fails here as well.
+ */
 static void fill_standard_descriptors(void) {
     int fd;
 
     do {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     } while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd >= 0)
         close(fd);

@@ -174,6 +174,7 @@ def machines(suite):
     suite.check("a_limited_data_size_is_refused_with_what_to_type", limited, resource.RLIMIT_DATA, "ulimit -d")
     suite.check("a_missing_allocator_is_named", missing_allocator)
     suite.check("doctor_is_content_where_runs_work", doctor_is_content)
+    suite.check("doctor_notices_that_nobody_can_read_it", doctor_without_output)
 
 
 def limited(what, words):
@@ -202,6 +203,15 @@ def doctor_is_content():
     harness.expect(run.returncode == 0 and "BAD" not in run.stdout, run.stdout)
     for word in ("kernel", "userfaultfd", "UFFDIO_MOVE", "io_uring", "overcommit", "allocator", "disk"):
         harness.expect(word in run.stdout, f"no word of {word}: {run.stdout}")
+
+
+def doctor_without_output():
+    closed = subprocess.run(["sh", "-c", '"$1" doctor >&-', "sh", WEIR], capture_output=True, text=True, check=False)
+    full = subprocess.run(["sh", "-c", '"$1" doctor >/dev/full', "sh", WEIR], capture_output=True, text=True,
+                          check=False)
+    for run in (closed, full):
+        harness.expect(run.returncode == 1, f"status {run.returncode}: {run.stderr}")
+        harness.expect("standard output cannot be written" in run.stderr, run.stderr)
 
 
 def strict_overcommit(suite):
