@@ -78,6 +78,21 @@ static const char *lookup(char **environment, const char *name) {
     return NULL;
 }
 
+/*
+ * Was this process started by weir itself? Its path of the statistics is /proc/PID/fd/N. What the program starts in
+ * turn may have given up what weir needs, and is then let alone, as a static program is.
+ */
+static bool is_weirs_own(const char *stats) {
+    static const char prefix[] = "/proc/";
+    long supervisor = 0;
+
+    if (!stats || strncmp(stats, prefix, sizeof(prefix) - 1) != 0)
+        return true;
+    for (stats += sizeof(prefix) - 1; *stats >= '0' && *stats <= '9'; stats++)
+        supervisor = supervisor * 10 + (*stats - '0');
+    return sys0(SYS_getppid) == supervisor;
+}
+
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment) {
     const char *text = lookup(environment, WEIR_CONFIG_ENV);
     const char *stats = lookup(environment, WEIR_STATS_ENV);
@@ -94,6 +109,10 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
         fail();
     }
     allocator_find();
-    if (!runtime_boot(&config, stats ? stats : ""))
+    rt.is_weirs_own = is_weirs_own(stats);
+    if (runtime_boot(&config, stats ? stats : ""))
+        return;
+    if (rt.is_weirs_own)
         fail();
+    weir_say("so process %d runs without weir, and --ram does not bound its memory", (int)sys0(SYS_getpid));
 }

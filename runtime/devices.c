@@ -107,7 +107,8 @@ bool devices_open(void *memory) {
             return false;
         pool_type = (int)type;
     }
-    return rt.config.swap_bytes == 0 || devices_open_file(devices_make_file());
+    /* What the program starts may have to do without. */
+    return rt.config.swap_bytes == 0 || devices_open_file(devices_make_file()) || !rt.is_weirs_own;
 }
 
 void devices_tend(void) {

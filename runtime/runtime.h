@@ -26,6 +26,7 @@ struct runtime {
     int uffd_device;                    /* /dev/userfaultfd, kept for a later fork; -1 if there is none */
     uint64_t uffd_features;
     bool have_move, have_poison, have_fork_event;
+    bool is_weirs_own;  /* (C) started by weir run, not by what that started */
     _Atomic bool up;    /* (A) boot is complete: interposed calls are served */
     bool locked_future; /* mlockall(MCL_FUTURE); under mm->mmap_lock */
 };

@@ -168,6 +168,8 @@ def patched_binary(suite, name, offset, value, word):
 
 def machines(suite):
     suite.check("a_sandbox_that_refuses_userfaultfd_is_named", no_userfaultfd, suite)
+    suite.check("a_child_that_userfaultfd_is_refused_runs_without_weir", child_without_userfaultfd, suite)
+    suite.check("a_child_without_room_for_a_swap_file_runs_under_weir", child_without_swap, suite)
     suite.check("doctor_says_what_to_do_about_the_sandbox", doctor_without_userfaultfd, suite)
     suite.check("strict_overcommit_is_refused_with_what_to_type", strict_overcommit, suite)
     suite.check("a_limited_address_space_is_refused_with_what_to_type", limited, resource.RLIMIT_AS, "ulimit -v")
@@ -188,6 +190,23 @@ def missing_allocator():
 
 def no_userfaultfd(suite):
     return refused(["true"], FAILED, "userfaultfd", "seccomp", prefix=[suite.helper("refuse_uffd")])
+
+
+def child_without_userfaultfd(suite):
+    """What the program starts runs all the same, and a line says how."""
+    run = suite.run(suite.weir(["sh", "-c", '"$1" echo fine; exit 3', "sh", suite.helper("refuse_uffd")], 32 * MIB))
+    harness.expect_end(run, 3)
+    harness.expect(run.stdout == b"fine\n", f"it printed {run.stdout!r}")
+    harness.expect(b"runs without weir" in run.stderr, f"on standard error: {run.stderr!r}")
+
+
+def child_without_swap(suite):
+    """Files may not grow beyond what the least swap file takes: the children have the compressed pool only."""
+    script = 'ulimit -f 100; "$1" -c "x = [bytes([i % 256]) * 4096 for i in range(20000)]; print(len(x))"; echo $?'
+    run = suite.run(["sh", "-c", '"$@" | cat', "sh",
+                     *suite.weir(["bash", "-c", script, "bash", harness.PYTHON], 32 * MIB)])
+    harness.expect(run.stdout == b"20000\n0\n", f"it printed {run.stdout!r}, {run.tail()}")
+    harness.expect(b"no room for a swap file" in run.stderr and b"without weir" not in run.stderr, f"{run.stderr!r}")
 
 
 def doctor_without_userfaultfd(suite):
