@@ -304,8 +304,12 @@ void fork_child_born(int child_uffd) {
     uint32_t awaited = CHILD_AWAITED;
 
     if (atomic_load(&fork_state.tid) == 0) {
+        static _Atomic bool said;
+
         /* A raw system call made this child: it has no weir. What it cannot have must not read as zeros. */
-        weir_say("a process was forked by a raw system call: touching what was swapped out gives it SIGBUS");
+        if (!atomic_exchange(&said, true))
+            weir_say("a process was forked by a raw system call: touching what was swapped out gives it "
+                     "SIGBUS");
         for_each_block(rt.mm, rt.mm->start, rt.mm->end, poison_missing, &child_uffd);
         sys1(SYS_close, child_uffd);
         return;
