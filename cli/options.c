@@ -17,6 +17,8 @@
 #define SWAPPINESS_DEFAULT 60
 #define SWAPPINESS_MAX 100
 #define SWAP_DEFAULT_MAX_BYTES ((uint64_t)64 << 30)
+/* A swap file grows by as much at least. */
+#define SWAP_MIN_BYTES ((uint64_t)1 << 20)
 /* As many slots as a swap entry can name. */
 #define SWAP_MAX_BYTES ((uint64_t)512 << 30)
 
@@ -183,6 +185,9 @@ static int resolve_swap(const struct run_options *options, struct weir_config *c
         error = size_parse(options->swap_size, host_ram_bytes(), &bytes);
         if (error != SIZE_OK)
             return refuse(EXIT_USAGE, "--swap-size '%s' %s", options->swap_size, size_error_text(error));
+        if (bytes < SWAP_MIN_BYTES)
+            return refuse(EXIT_USAGE, "--swap-size '%s' is too little; give at least %lluM, or --swap none",
+                          options->swap_size, (unsigned long long)SWAP_MIN_BYTES >> 20);
         if (bytes > SWAP_MAX_BYTES)
             return refuse(EXIT_USAGE, "--swap-size '%s' is too much; a swap file has at most %lluG", options->swap_size,
                           (unsigned long long)SWAP_MAX_BYTES >> 30);
