@@ -100,6 +100,7 @@ static long map_over_managed(uintptr_t addr, size_t len, int prot, int flags, in
 static long map(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t offset, bool allocator) {
     bool fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
     bool managed = weir_manages(addr, len);
+    long result;
 
     if (!rt.up)
         return sys6(SYS_mmap, addr, len, prot, flags, fd, offset);
@@ -109,8 +110,12 @@ static long map(uintptr_t addr, size_t len, int prot, int flags, int fd, off_t o
         return sys6(SYS_mmap, addr, len, prot, flags, fd, offset);
     if ((size_t)offset % PAGE_SIZE)
         return -EINVAL;
-    return weir_call(OP_MMAP, addr, len, (uintptr_t)(unsigned)prot,
-                     (uintptr_t)(unsigned)(flags | (allocator ? SPACE_MAP_COUNTED : 0)), 0);
+    result = weir_call(OP_MMAP, addr, len, (uintptr_t)(unsigned)prot,
+                       (uintptr_t)(unsigned)(flags | (allocator ? SPACE_MAP_COUNTED : 0)), 0);
+    /* Addresses to have in reserve: there may be more of those than the managed range has. */
+    if (result == -ENOMEM && prot == PROT_NONE && !fixed)
+        result = sys6(SYS_mmap, addr, len, prot, flags, fd, offset);
+    return result;
 }
 
 WEIR_EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset) {

@@ -184,9 +184,12 @@ int case_exec(void) {
 int case_reservation(void) {
     size_t reserved = (size_t)8 << 30, step = (size_t)61 << 20;
     unsigned char *base = mmap(NULL, reserved, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
-    size_t part = case_pages / (reserved / step + 1);
+    size_t part = case_pages / (reserved / step + 1), vast = (size_t)3 << 40;
+    void *addresses = mmap(NULL, vast, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
 
     EXPECT(base != MAP_FAILED);
+    /* More than the managed range has. */
+    EXPECT(addresses != MAP_FAILED && munmap(addresses, vast) == 0);
     EXPECT(touch_signal(base + step / 2, false) == SIGSEGV);
     for (size_t i = 0; (i + 1) * step <= reserved; i++) {
         struct region r = {base + i * step, part, i * 100000};
