@@ -112,6 +112,8 @@ static void bequeath_files(struct devices_inheritance *ret_inheritance) {
 
 void devices_bequeath(struct devices_inheritance *ret_inheritance) {
     ret_inheritance->nr = 0;
+    /* Nobody else may have had an occasion to look for children that are gone. */
+    devices_thaw();
     bequeath_files(ret_inheritance);
     ret_inheritance->dir_fd = dir_fd;
     for (unsigned type = 0; type < MAX_SWAPFILES && ret_inheritance->nr < DEVICES_MAX_INHERITED; type++) {

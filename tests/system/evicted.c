@@ -71,6 +71,7 @@ static const struct {
     {"credentials", case_credentials},
     {"capabilities", case_capabilities},
     {"file_fork", case_file_fork},
+    {"fork_many", case_fork_many},
     {"fork_storm", case_fork_storm},
     {"fork_signals", case_fork_signals},
     {"fork_unmapped", case_fork_unmapped},

@@ -58,6 +58,7 @@ int case_setuid_fork(struct evicted *e);
 int case_credentials(struct evicted *e);
 int case_capabilities(struct evicted *e);
 
+int case_fork_many(struct evicted *e);
 int case_fork_storm(struct evicted *e);
 int case_fork_signals(struct evicted *e);
 int case_fork_unmapped(struct evicted *e);

@@ -37,6 +37,7 @@ CASES = {
     "credentials": "every_thread_follows_a_program_that_becomes_another_user",
     "capabilities": "every_thread_gives_up_the_capabilities_that_the_main_thread_does",
     "file_fork": "streams_opened_before_fork_work_after_it",
+    "fork_many": "hundreds_of_children_one_after_the_other_have_their_memory",
     "fork_storm": "threads_that_fork_fault_map_and_open_streams_do_not_block_each_other",
     "fork_signals": "signal_handlers_that_touch_evicted_memory_run_around_fork",
     "fork_unmapped": "fork_works_after_much_was_unmapped",
@@ -51,7 +52,7 @@ CASES = {
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
 FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
-           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit", "raw_fork")
+           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit", "raw_fork", "fork_many")
 
 
 def await_verdict(path, seconds):

@@ -207,3 +207,16 @@ int case_file_fork(struct evicted *e) {
     EXPECT(region_wrong(&e->region, 0) == 0);
     return 0;
 }
+
+/* While nothing is evicted that was not before. */
+int case_fork_many(struct evicted *e) {
+    for (size_t i = 0; i < 300; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(region_wrong_part(&e->region, 0, i * 7 % e->region.pages, 1) != 0);
+        EXPECT(pid > 0);
+        EXPECT(evicted_reap(pid) == 0);
+    }
+    return 0;
+}
