@@ -185,7 +185,7 @@ void stats_wake_clerk(void) {
     sys3(SYS_futex, &rt.stats->clerk_bell, FUTEX_WAKE, INT_MAX);
 }
 
-/* Sleeps until somebody rings, or there is something to watch; now and then looks whether the program is still there. */
+/* Sleeps until somebody rings or there is something to watch. Now and then looks whether the program is still there. */
 static void clerk_sleep(struct weir_process_stats *stats, uint32_t rung) {
     static uint64_t next_look;
     struct timespec patrol = {.tv_nsec = WAKER_WATCH_NS};

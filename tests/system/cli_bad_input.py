@@ -56,8 +56,8 @@ def sizes(suite):
     suite.check("a_swap_size_with_an_unknown_unit_is_refused", refused, ["--swap-size", "3Q", "--", "true"], USAGE,
                 "--swap-size", "3Q")
     for size in ("0", "1", "4K"):
-        suite.check(f"a_swap_size_of_{size}_is_refused_and_says_the_least", refused, ["--swap-size", size, "--", "true"],
-                    USAGE, "1M", "--swap none")
+        suite.check(f"a_swap_size_of_{size}_is_refused_and_says_the_least", refused,
+                    ["--swap-size", size, "--", "true"], USAGE, "1M", "--swap none")
     suite.check("a_swap_size_no_area_can_have_is_refused", refused, ["--swap-size", "2000G", "--", "true"], USAGE,
                 "512G")
     for option, value in (("--zpool", "81"), ("--zpool", "x"), ("--swappiness", "101"), ("--swappiness", "-1"),
