@@ -43,28 +43,34 @@ static __thread unsigned nr_prepared;
 /* What fork_parent said of this thread's last fork. */
 static __thread int fork_result;
 
-static void lock_table(void) {
+/* No signal meanwhile: its handler may fork, and would wait here for ever. Returns the mask to be restored. */
+static uint64_t lock_table(void) {
+    uint64_t all = UINT64_MAX, mask = 0;
+
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(all));
     while (atomic_flag_test_and_set(&table_lock))
         sched_yield();
+    return mask;
 }
 
-static void unlock_table(void) {
+static void unlock_table(uint64_t mask) {
     atomic_flag_clear(&table_lock);
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
 static struct handlers handlers_at(unsigned i) {
-    struct handlers found;
+    uint64_t mask = lock_table();
+    struct handlers found = table[i];
 
-    lock_table();
-    found = table[i];
-    unlock_table();
+    unlock_table(mask);
     return found;
 }
 
 static void run_prepare(void) {
-    lock_table();
+    uint64_t mask = lock_table();
+
     nr_prepared = nr_handlers;
-    unlock_table();
+    unlock_table(mask);
     for (unsigned i = nr_prepared; i-- > 0;) {
         struct handlers it = handlers_at(i);
 
@@ -85,9 +91,9 @@ static void run_parent(void) {
 }
 
 static void run_child(void) {
-    fork_child();
-    /* Another thread may have been at the table when this child was made. */
+    /* Another thread may have been at the table when this child was made. Before signals come through again. */
     atomic_flag_clear(&table_lock);
+    fork_child();
     for (unsigned i = 0; i < nr_prepared; i++) {
         struct handlers it = handlers_at(i);
 
@@ -98,29 +104,31 @@ static void run_child(void) {
 
 /* A library is being unloaded: its handlers must not be called any more. */
 static void forget_handlers(void *dso_handle) {
-    lock_table();
+    uint64_t mask = lock_table();
+
     for (unsigned i = 0; i < nr_handlers; i++)
         if (table[i].dso_handle == dso_handle)
             table[i] = (struct handlers){NULL, NULL, NULL, NULL};
     while (nr_handlers && !table[nr_handlers - 1].dso_handle)
         nr_handlers--;
-    unlock_table();
+    unlock_table(mask);
 }
 
 WEIR_EXPORT int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso_handle) {
     bool known = false;
+    uint64_t mask;
 
     if (!dso_handle)
         dso_handle = &table; /* nobody's: stays for good */
-    lock_table();
+    mask = lock_table();
     if (nr_handlers == MAX_HANDLERS) {
-        unlock_table();
+        unlock_table(mask);
         return ENOMEM;
     }
     for (unsigned i = 0; i < nr_handlers; i++)
         known |= table[i].dso_handle == dso_handle;
     table[nr_handlers++] = (struct handlers){prepare, parent, child, dso_handle};
-    unlock_table();
+    unlock_table(mask);
     /* libc calls back when the library is unloaded, or the program ends. */
     if (!known && dso_handle != &table)
         __cxa_atexit(forget_handlers, dso_handle, dso_handle);

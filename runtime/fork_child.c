@@ -65,17 +65,25 @@ static bool register_all(void) {
            uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && credentials_register() == 0;
 }
 
+/* A page is there, at addr: put there by Linux, when nobody answered its fault? */
+static bool is_impostor(uintptr_t addr, pte_t entry) {
+    const struct vm_area *area = entry == 0 ? find_area(rt.mm, addr) : NULL;
+
+    return (entry & (PTE_SWAP | PTE_PARKED)) || (area && !(area->flags & VM_FOREIGN));
+}
+
 static void find_impostors(struct block *block, void *arg) {
     unsigned char resident[PTRS_PER_TABLE];
     struct fork_pages *ret_found = arg;
 
-    if (!block->table || sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
+    if (sys3(SYS_mincore, block->start, BLOCK_SIZE, resident) < 0)
         return;
     for (unsigned i = 0; i < PTRS_PER_TABLE; i++) {
-        pte_t entry = block->table->pte[i];
+        uintptr_t addr = block->start + i * PAGE_SIZE;
 
-        if ((resident[i] & 1) && (entry & (PTE_SWAP | PTE_PARKED)) && ret_found->nr < MAX_SERVED)
-            ret_found->pages[ret_found->nr++] = block->start + i * PAGE_SIZE;
+        if ((resident[i] & 1) && is_impostor(addr, block->table ? block->table->pte[i] : 0) &&
+            ret_found->nr < MAX_SERVED)
+            ret_found->pages[ret_found->nr++] = addr;
     }
 }
 

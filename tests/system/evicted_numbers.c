@@ -62,12 +62,27 @@ static int run_is_whole(void *e) {
     return is_whole(e);
 }
 
+/* Linux writes the child's id into a page that is out, or has never been touched. */
+static int ids_arrive(struct evicted *e, pid_t *parents, pid_t *childs) {
+    long pid;
+
+    EXPECT(evicted_push_out(e) == 0);
+    pid = syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID, 0, parents, childs, 0);
+    if (pid == 0) {
+        if (*childs != getpid() || madvise(childs, PATTERN_PAGE, MADV_DONTNEED) != 0)
+            _exit(1);
+        _exit(*childs != 0);
+    }
+    EXPECT(pid > 0);
+    EXPECT(evicted_reap((pid_t)pid) == 0);
+    EXPECT(*parents == pid);
+    return 0;
+}
+
 int case_raw_fork(struct evicted *e) {
     struct clone_args args = {.exit_signal = SIGCHLD};
     unsigned char *stack = malloc(CHILD_STACK);
-    /* Ids that Linux is to write to memory that is out. */
-    pid_t *parents = (pid_t *)(void *)e->region.base;
-    pid_t *childs = (pid_t *)(void *)(e->region.base + PATTERN_PAGE);
+    struct region fresh = region_map(1024, 0);
     long pid;
 
     for (int i = 0; i < 3; i++) {
@@ -87,13 +102,9 @@ int case_raw_fork(struct evicted *e) {
     free(stack);
     EXPECT(region_wrong(&e->region, 0) == 0);
 
-    EXPECT(evicted_push_out(e) == 0);
-    pid = syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID | CLONE_CHILD_SETTID, 0, parents, childs, 0);
-    if (pid == 0)
-        _exit(*childs != getpid());
-    EXPECT(pid > 0);
-    EXPECT(evicted_reap((pid_t)pid) == 0);
-    EXPECT(*parents == pid);
+    region_fill_part(&fresh, 0, 0, 1);
+    EXPECT(ids_arrive(e, (pid_t *)(void *)e->region.base, (pid_t *)(void *)(e->region.base + PATTERN_PAGE)) == 0);
+    EXPECT(ids_arrive(e, (pid_t *)(void *)e->region.base, (pid_t *)(void *)(fresh.base + 200 * PATTERN_PAGE)) == 0);
     EXPECT(region_wrong_part(&e->region, 0, 1, e->region.pages - 1) == 0);
     return 0;
 }
