@@ -52,7 +52,8 @@ CASES = {
     "write_race": "no_write_that_races_with_eviction_is_lost",
 }
 FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
-           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit", "raw_fork", "fork_many")
+           "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit",
+           "fork_many", "raw_fork")
 
 
 def await_verdict(path, seconds):
