@@ -95,9 +95,9 @@ static unsigned take_of_type(struct zone *zone, const struct wish *w) {
             int user = __atomic_load_n(&shard->user, __ATOMIC_RELAXED);
             unsigned got;
 
-            if (!shard_offers(shard, w->migratetype, tries[try].orders))
-                continue;
             if (!tries[try].anywhere && n > 0 && user >= 0 && user != (int)w->cpu)
+                continue;
+            if (!shard_offers(shard, w->migratetype, tries[try].orders))
                 continue;
             got = take_in_shard(zone, shard, w, tries[try].orders);
             if (got)

@@ -39,8 +39,8 @@ enum zone_flag { ZONE_ALL_UNRECLAIMABLE, ZONE_RECLAIM_LOCKED, ZONE_OOM_LOCKED };
  */
 #define FULLNESS_CLASSES 8
 struct zone_shard {
-    struct bias_lock lock;
-    int user;                                           /* CPU that took from it last, or -1; read without */
+    int user;                                           /* CPU that took from it last, or -1; read without lock */
+    struct bias_lock lock __attribute__((aligned(64))); /* what follows changes all the time: other CPUs keep off it */
     long unpublished;                                   /* of NR_FREE_PAGES; read without */
     unsigned long nr_allocated, nr_freed;               /* pages in blocks above order 0, ever; read without */
     unsigned long nr_free[MAX_ORDER];                   /* blocks, all types; read without */
