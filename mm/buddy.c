@@ -269,16 +269,17 @@ static void give_singles(struct zone *zone, struct zone_shard *shard, unsigned c
 /* Sorts frames by shard. ret_ends: where each shard's end. */
 static void sort_by_shard(const struct zone *zone, unsigned count, const uint32_t *pfns, uint32_t *ret_pfns,
                           unsigned ret_ends[SHARDS_MOST]) {
+    const unsigned shift = PAGEBLOCK_ORDER + zone->shard_shift, first = zone->first_pageblock >> zone->shard_shift;
     unsigned starts[SHARDS_MOST + 1] = {0};
 
     for (unsigned i = 0; i < count; i++)
-        starts[shard_number(zone, pfns[i]) + 1]++;
+        starts[(pfns[i] >> shift) - first + 1]++;
     for (unsigned s = 0; s < zone->nr_shards; s++) {
         starts[s + 1] += starts[s];
         ret_ends[s] = starts[s];
     }
     for (unsigned i = 0; i < count; i++)
-        ret_pfns[ret_ends[shard_number(zone, pfns[i])]++] = pfns[i];
+        ret_pfns[ret_ends[(pfns[i] >> shift) - first]++] = pfns[i];
 }
 
 static void free_some(struct zone *zone, struct task *task, unsigned count, const uint32_t *pfns) {
@@ -302,19 +303,24 @@ static void free_some(struct zone *zone, struct task *task, unsigned count, cons
     }
 }
 
+static bool has_other_than_reclaims_own(const struct zone *zone, unsigned count, const uint32_t *pfns) {
+    for (unsigned i = 0; i < count; i++)
+        if (!is_reclaims_own(zone, pfn_to_page(zone->machine, pfns[i])))
+            return true;
+    return false;
+}
+
 void free_pages_bulk(struct zone *zone, unsigned count, const uint32_t *pfns) {
     struct machine *m = zone->machine;
     struct task *task = mm_current(m);
-    bool reclaims = reclaim_is_running(task), progress = !reclaims;
 
     for (unsigned i = 0; i < count; i++) {
         struct page *page = pfn_to_page(m, pfns[i]);
         uint32_t flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
 
-        progress |= reclaims && !is_reclaims_own(zone, page);
         atomic_store_explicit(&page->flags, flags & PAGE_KEPT_MASK, memory_order_relaxed);
     }
-    if (count && progress)
+    if (!reclaim_is_running(task) || has_other_than_reclaims_own(zone, count, pfns))
         zone_mark_reclaimable(zone);
     for (unsigned done = 0, n; done < count; done += n) {
         n = count - done < SORTED_MOST ? count - done : SORTED_MOST;

@@ -27,21 +27,23 @@ static inline unsigned popcount(uint64_t x) {
     return (unsigned)(x * UINT64_C(0x0101010101010101) >> 56);
 }
 
-/* Blocks within one word that is not all free. */
+/*
+ * Blocks within one word that is not all free. Where an aligned run of 2^(o+1) free frames begins, one of 2^o does, and
+ * another in its middle: so a run counts as a block of its order and takes two of the order below away. The larger the
+ * order, the farther the runs' bits are apart, and the fewer steps their sum takes.
+ */
 static uint64_t count_word(uint64_t free) {
-    uint64_t sum = 0;
-    unsigned runs = popcount(free);
+    const uint64_t bytes = UINT64_C(0x0101010101010101);
+    uint64_t runs1 = free & free >> 1 & starts[1], runs2 = runs1 & runs1 >> 2 & starts[2];
+    uint64_t runs3 = runs2 & runs2 >> 4 & starts[3], runs4 = runs3 & runs3 >> 8 & starts[4];
+    uint64_t runs5 = runs4 & runs4 >> 16 & starts[5];
+    uint64_t nr1 = (runs1 & starts[2]) + (runs1 >> 2 & starts[2]), nr2 = runs2 + (runs2 >> 4);
 
-    for (unsigned order = 0; free; order++) {
-        /* Runs of the next order: both halves free, aligned. */
-        uint64_t next = order + 1 < WORD_ORDER ? free & free >> (1u << order) & starts[order + 1] : 0;
-        unsigned next_runs = popcount(next);
-
-        sum += (uint64_t)(runs - 2 * next_runs) * one[order];
-        free = next;
-        runs = next_runs;
-    }
-    return sum;
+    nr1 = ((nr1 + (nr1 >> 4)) & bytes * 0x0f) * bytes >> 56;
+    nr2 = (nr2 & bytes * 0x03) * bytes >> 56;
+    return popcount(free) * one[0] + nr1 * (one[1] - 2 * one[0]) + nr2 * (one[2] - 2 * one[1]) +
+           (runs3 * bytes >> 56) * (one[3] - 2 * one[2]) + (runs4 * starts[4] >> 48) * (one[4] - 2 * one[3]) +
+           ((runs5 & 1) + (runs5 >> 32)) * (one[5] - 2 * one[4]);
 }
 
 /* Blocks of order 6 and above that the words make that are all free. */
@@ -134,17 +136,18 @@ unsigned pageblock_give_single(struct pageblock *block, pageblock_map map, unsig
         (UINT64_C(1) << 30) - (UINT64_C(1) << 24) - (UINT64_C(1) << 17) - (UINT64_C(1) << 9) - 1,
         (UINT64_C(1) << 35) - (UINT64_C(1) << 30) - (UINT64_C(1) << 24) - (UINT64_C(1) << 17) - (UINT64_C(1) << 9) - 1,
     };
-    uint64_t now = map[at / 64] | UINT64_C(1) << at % 64;
-    unsigned order = 0, bit = at % 64;
-    uint64_t runs = now;
+    uint64_t now = map[at / 64] | UINT64_C(1) << at % 64, used = ~now;
+    unsigned bit = at % 64, above, below, order;
 
-    /* runs: where a run of 2^o free frames begins, aligned. The frame's own run reaches as far as its bit is set. */
-    for (unsigned o = 1; o <= WORD_ORDER; o++) {
-        runs &= runs >> (1u << (o - 1));
-        order += (unsigned)(runs >> (bit & ~((1u << o) - 1))) & 1;
-    }
-    if (order == WORD_ORDER)
+    if (__builtin_expect(!used, 0))
         return PAGEBLOCK_ORDER;
+    /*
+     * The frame in use whose number differs from this one's in low bits only bounds the block: its order is that of the
+     * highest bit that differs. It is the nearest above or the nearest below; a side that has none says 64 or more.
+     */
+    above = (bit + (unsigned)__builtin_ctzll(used >> bit | UINT64_C(1) << 63)) ^ bit;
+    below = (bit - (unsigned)__builtin_clzll(used << (63 - bit) | 1)) ^ bit;
+    order = 31 - (unsigned)__builtin_clz(above < below ? above : below);
     set_word(map, at / 64, now);
     block->nr_free++;
     block->counts.packed += merged[order];
