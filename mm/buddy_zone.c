@@ -124,6 +124,7 @@ void buddy_set_batch(struct zone *zone) {
     if (zone->present_pages >= LARGE_ZONE_PAGES)
         batch = FREE_BATCH_LARGE;
     __atomic_store_n(&zone->free_batch, batch, __ATOMIC_RELAXED);
+    __atomic_store_n(&zone->free_drift, (unsigned long)batch * zone->nr_shards, __ATOMIC_RELAXED);
 }
 
 void buddy_init(struct zone *zone) {

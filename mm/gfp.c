@@ -19,8 +19,14 @@ static unsigned zone_of(const struct machine *m, gfp_t gfp) {
 }
 
 void gfp_init(struct machine *m) {
-    for (gfp_t bits = 0; bits < 8; bits++) {
-        m->gfp_zones[gfp_zone_index(bits)] = (uint8_t)zone_of(m, bits);
-        m->gfp_zones[gfp_zone_index(bits | __GFP_MOVABLE)] = (uint8_t)zone_of(m, bits | __GFP_MOVABLE);
-    }
+    for (unsigned i = 0; i < GFP_INDEXES; i++)
+        m->gfp_zones[i] = (uint8_t)zone_of(m, (i & 7u) | (i & 0x18u) * (__GFP_RECLAIMABLE >> 3));
+}
+
+void gfp_group_by_mobility(struct machine *m, bool on) {
+    /* Both mobility bits are a bug of the caller's. */
+    static const uint8_t types[] = {MIGRATE_UNMOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_MOVABLE, MIGRATE_MOVABLE};
+
+    for (unsigned i = 0; i < GFP_INDEXES; i++)
+        m->gfp_migratetypes[i] = on ? types[i >> 3] : MIGRATE_UNMOVABLE;
 }

@@ -50,10 +50,10 @@ enum alloc_flags {
     ALLOC_CPUSET = 0x40,
 };
 
-/* A mask's zone bits as an index into machine->gfp_zones. */
-#define GFP_ZONE_INDEXES 16u
-static inline unsigned gfp_zone_index(gfp_t gfp) {
-    return (gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32)) | (gfp & __GFP_MOVABLE ? 8u : 0u);
+/* A mask's bits for zones and mobility, as an index into what follows from them. */
+#define GFP_INDEXES 32u
+static inline unsigned gfp_index(gfp_t gfp) {
+    return (gfp & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32)) | (gfp / (__GFP_RECLAIMABLE >> 3) & 0x18u);
 }
 
 #endif

@@ -92,7 +92,8 @@ struct pagevec {
 
 /* Per CPU: where its requests look first, event counters, and the pagevecs of the LRU lists (mm/lru.h). */
 struct per_cpu {
-    struct zone *first_zone[GFP_ZONE_INDEXES];          /* (C) of the zonelist that gfp_zone_index() leads to */
+    struct per_cpu_pageset *first_set[GFP_INDEXES];     /* (C) of the first zone that gfp_index() leads to */
+    _Atomic(struct per_cpu_pageset *) last_set;         /* (A) where the page freed last belongs, or any other */
     _Atomic unsigned long vm_events[NR_VM_EVENT_ITEMS]; /* (A) */
     struct lock pagevec_lock;                           /* guards the pagevecs */
     struct pagevec lru_add, lru_add_active, lru_rotate;
@@ -138,10 +139,9 @@ struct machine {
 
     unsigned long vm_total_pages; /* (C) */
     unsigned long totalreserve_pages;
-    bool mobility_grouping; /* (C) false: all requests are UNMOVABLE */
-    unsigned zone_types;    /* (C) but for mm/memory_hotplug.h; bit per zone type that exists on some node */
-    uint8_t gfp_zones[GFP_ZONE_INDEXES]; /* likewise; gfp_zone() by gfp_zone_index() */
-    _Atomic unsigned long nr_bad_pages;  /* (A) pages found in a bad state when freed or allocated, and repaired */
+    unsigned zone_types; /* (C) but for mm/memory_hotplug.h; bit per zone type that exists on some node */
+    uint8_t gfp_zones[GFP_INDEXES], gfp_migratetypes[GFP_INDEXES]; /* likewise; by gfp_index() */
+    _Atomic unsigned long nr_bad_pages; /* (A) pages found in a bad state when freed or allocated, and repaired */
     _Atomic uint32_t around_window, around_hits, around_seen, around_asked; /* (A) mm/read_around.c */
     _Atomic uint64_t direct_reclaim_ns;          /* (A) time that requests spent reclaiming for themselves */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) global counters */
@@ -270,19 +270,16 @@ static inline unsigned mm_task_cpu(const struct machine *m, const struct task *t
 
 /* The highest zone type that a request may use. */
 static inline unsigned gfp_zone(const struct machine *m, gfp_t gfp) {
-    return m->gfp_zones[gfp_zone_index(gfp)];
+    return m->gfp_zones[gfp_index(gfp)];
 }
 /* Boot: fills machine->gfp_zones from zone_types. */
 void gfp_init(struct machine *m);
-/* UNMOVABLE, RECLAIMABLE or MOVABLE; UNMOVABLE while grouping is off. */
+/* Boot: and machine->gfp_migratetypes. off: all requests are UNMOVABLE. */
+void gfp_group_by_mobility(struct machine *m, bool on);
+/* UNMOVABLE, RECLAIMABLE or MOVABLE. */
 static inline unsigned gfp_migratetype(const struct machine *m, gfp_t gfp) {
     MM_DEBUG_ASSERT(m, (gfp & (__GFP_MOVABLE | __GFP_RECLAIMABLE)) != (__GFP_MOVABLE | __GFP_RECLAIMABLE));
-    if (!m->mobility_grouping)
-        return MIGRATE_UNMOVABLE;
-    /* Both bits are a bug of the caller's. */
-    return (gfp / __GFP_RECLAIMABLE & 3u) < 3 ? gfp / __GFP_RECLAIMABLE & 3u : MIGRATE_MOVABLE;
+    return m->gfp_migratetypes[gfp_index(gfp)];
 }
-_Static_assert(MIGRATE_RECLAIMABLE == 1 && MIGRATE_MOVABLE == 2 && __GFP_MOVABLE == 2 * __GFP_RECLAIMABLE,
-               "a mask's two bits are the type's number");
 
 #endif

@@ -46,15 +46,41 @@ enum page_flag {
  * pages (40 bits).
  */
 struct page {
-    _Atomic uint32_t flags;   /* (A) */
-    _Atomic int32_t count;    /* (A) references; 0 is free */
-    _Atomic int32_t mapcount; /* (A) mappings less one; -1 is unmapped */
-    uint32_t private;         /* by state, under that state's lock */
-    uint32_t lru_next;        /* pfn; under the lock of the list it is on */
+    union {
+        struct {
+            _Atomic uint32_t flags; /* (A) */
+            _Atomic int32_t count;  /* (A) references; 0 is free */
+        };
+        _Atomic uint64_t flags_and_count; /* both at once, as page_pair() makes it */
+    };
+    union {
+        struct {
+            _Atomic int32_t mapcount; /* (A) mappings less one; -1 is unmapped */
+            uint32_t private;         /* by state, under that state's lock */
+        };
+        _Atomic uint64_t mapcount_and_private;
+    };
+    uint32_t lru_next; /* pfn; under the lock of the list it is on */
     uint32_t lru_prev;
     _Atomic uint64_t owner; /* (A) changes under the page-table lock */
 };
 _Static_assert(sizeof(struct page) <= 32, "a descriptor takes at most 32 bytes");
+
+/* Two neighbouring fields of 32 bits as one word. */
+static inline uint64_t page_pair(uint32_t first, uint32_t second) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (uint64_t)second << 32 | first;
+#else
+    return (uint64_t)first << 32 | second;
+#endif
+}
+static inline uint32_t page_pair_first(uint64_t pair) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (uint32_t)pair;
+#else
+    return (uint32_t)(pair >> 32);
+#endif
+}
 
 /* A doubly linked list of pages; whoever owns it says which lock guards it. */
 struct page_list {

@@ -239,34 +239,51 @@ static __attribute__((noinline)) struct page *alloc_odd_page(struct machine *m, 
  * A single page comes the short way if the first zone is above its low mark and this CPU's hot list has what is wanted
  * on top. A zone keeps no lowmem reserve from requests that prefer it.
  */
-struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order) {
-    const struct platform *p = m->platform;
-    struct task *task = p->current(p->host);
-    unsigned cpu = mm_task_cpu(m, task), odd;
-    struct zone *zone = m->per_cpu[cpu].first_zone[gfp_zone_index(gfp)];
-    struct bias_slot *wake = NULL;
+static inline __attribute__((always_inline)) struct page *
+alloc_single_page(struct machine *m, gfp_t gfp, const struct task *task, unsigned cpu, bool many_nodes) {
+    struct per_cpu_pageset *set = m->per_cpu[cpu].first_set[gfp_index(gfp)];
+    struct bias_slot *wake;
+    const struct zone *zone;
+    uint64_t state, mapping;
     struct page *page;
     uint32_t pfn;
 
-    if (__builtin_expect(order | (gfp & (__GFP_THISNODE | __GFP_COLD)) || !zone, 0) ||
-        (m->nr_nodes > 1 && !cpuset_zone_allowed_softwall(zone, gfp | __GFP_HARDWALL)) ||
+    if (__builtin_expect(!set, 0))
+        return alloc_pages_any(m, gfp, 0, NULL);
+    zone = set->zone;
+    if ((many_nodes && !cpuset_zone_allowed_softwall(zone, gfp | __GFP_HARDWALL)) ||
         atomic_load_explicit(&zone->vm_stat[NR_FREE_PAGES], memory_order_relaxed) <=
             (long)(zone->pages_low + zone_free_drift(zone)))
-        return alloc_pages_any(m, gfp, order, NULL);
-    pfn = pcp_pop(p, &zone->pageset[cpu], gfp_migratetype(m, gfp), task, &wake);
-    if (__builtin_expect(pfn == PFN_NONE, 0))
-        return alloc_pages_any(m, gfp, order, wake);
+        return alloc_pages_any(m, gfp, 0, NULL);
+    if (__builtin_expect(!pcp_pop(m->platform, set, gfp_migratetype(m, gfp), task, &pfn, &wake), 0))
+        return alloc_pages_any(m, gfp, 0, wake);
     page = pfn_to_page(m, pfn);
-    odd = (page_flags(page) & NOT_PLAIN_WHEN_ALLOCATED) |
-          (unsigned)atomic_load_explicit(&page->count, memory_order_relaxed) |
-          ~(unsigned)atomic_load_explicit(&page->mapcount, memory_order_relaxed) | (gfp & __GFP_ZERO) |
-          (m->nr_nodes - 1);
-    if (__builtin_expect(odd || wake || changes_sides(m, pfn, gfp), 0))
+    state = atomic_load_explicit(&page->flags_and_count, memory_order_relaxed);
+    mapping = atomic_load_explicit(&page->mapcount_and_private, memory_order_relaxed);
+    if (__builtin_expect((state & page_pair(NOT_PLAIN_WHEN_ALLOCATED, UINT32_MAX)) ||
+                             mapping != page_pair(UINT32_MAX, 0) || changes_sides(m, pfn, gfp) || wake || many_nodes,
+                         0))
         return alloc_odd_page(m, page, gfp, wake);
-    reset_flags(page, 0);
-    page->private = 0;
-    atomic_store_explicit(&page->count, 1, memory_order_release);
+    atomic_store_explicit(&page->flags_and_count, (state & page_pair(PAGE_ZONE_MASK, 0)) | page_pair(0, 1),
+                          memory_order_release);
     return page;
+}
+
+static __attribute__((noinline)) struct page *alloc_single_page_elsewhere(struct machine *m, gfp_t gfp,
+                                                                          const struct task *task) {
+    return alloc_single_page(m, gfp, task, mm_task_cpu(m, task), m->nr_nodes > 1);
+}
+
+struct page *alloc_pages_by(struct machine *m, struct task *task, gfp_t gfp, unsigned order) {
+    if (__builtin_expect(order | (gfp & (__GFP_THISNODE | __GFP_COLD | __GFP_ZERO)), 0))
+        return alloc_pages_any(m, gfp, order, NULL);
+    if (__builtin_expect(m->nr_nodes > 1 || !task->cpu, 0))
+        return alloc_single_page_elsewhere(m, gfp, task);
+    return alloc_single_page(m, gfp, task, *task->cpu, false);
+}
+
+struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order) {
+    return alloc_pages_by(m, mm_current(m), gfp, order);
 }
 
 unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page **ret_pages) {

@@ -60,6 +60,8 @@ void pcp_init(struct zone *zone) {
         struct per_cpu_pageset *set = &zone->pageset[cpu];
 
         bias_init(&set->lock, RANK_PCP);
+        set->zone = zone;
+        set->zone_bits = zone_page_flags(zone) >> PG_ZONE_SHIFT;
         page_list_init(&set->pcp[PCP_HOT].older);
         page_list_init(&set->pcp[PCP_COLD].older);
     }
@@ -142,13 +144,17 @@ static unsigned take_matching(struct machine *m, struct per_cpu_pages *pcp, unsi
 static void refill(struct zone *zone, struct per_cpu_pages *pcp, unsigned migratetype) {
     struct machine *m = zone->machine;
     uint32_t fresh[PCP_ROOM / 2];
-    unsigned got = rmqueue_bulk(zone, (unsigned)pcp->batch, migratetype, fresh);
+    int got = (int)rmqueue_bulk(zone, (unsigned)pcp->batch, migratetype, fresh);
 
+    while (pcp->count + got > PCP_ROOM)
+        spill(m, pcp);
     /* The first found becomes the head, so that a run of frames in a row is handed out in a row. */
-    while (got-- > 0) {
-        set_pcp_flag(pfn_to_page(m, fresh[got]), true);
-        push(m, pcp, fresh[got], migratetype);
+    for (int i = 0; i < got; i++) {
+        set_pcp_flag(pfn_to_page(m, fresh[i]), true);
+        pcp->pfn[pcp->count + got - 1 - i] = fresh[i];
     }
+    __builtin_memset(pcp->type + pcp->count, (int)migratetype, (size_t)got);
+    pcp->count += got;
 }
 
 /* Gives the count frames that have been on the list longest back to the buddy lists. */

@@ -9,6 +9,7 @@
 #ifndef MM_PCP_H
 #define MM_PCP_H
 
+#include "mm/buddy.h"
 #include "mm/machine.h"
 
 enum pcp_temperature { PCP_HOT, PCP_COLD };
@@ -48,54 +49,62 @@ static inline void pcp_count_event(unsigned long *counter, unsigned n) {
 
 /*
  * The usual cases of pcp_alloc() and pcp_free(), for the task that owns the lock, on the hot list: the frame freed last
- * is of the type wanted; the list does not get full. In any other case they return PFN_NONE and false, having done
- * nothing but to leave ret_wake, if that is set: bias_wake() is then due for it.
+ * is of the type wanted; the list does not get full. In any other case they return false and have done nothing. Then
+ * or else, if they leave ret_slot, bias_wake() is due for it.
  */
-static inline uint32_t pcp_pop(const struct platform *p, struct per_cpu_pageset *set, unsigned migratetype,
-                               const struct task *task, struct bias_slot **ret_wake) {
+static inline __attribute__((always_inline)) bool pcp_pop(const struct platform *p, struct per_cpu_pageset *set,
+                                                          unsigned migratetype, const struct task *task,
+                                                          uint32_t *ret_pfn, struct bias_slot **ret_slot) {
     struct bias_slot *slot = bias_enter(p, &set->lock, task);
     struct per_cpu_pages *pcp = &set->pcp[PCP_HOT];
-    uint32_t pfn = PFN_NONE;
     unsigned last;
 
-    if (!slot)
-        return PFN_NONE;
+    *ret_slot = NULL;
+    if (__builtin_expect(!slot, 0))
+        return false;
     last = (unsigned)pcp->count - 1;
-    if (bias_is_ours(&set->lock, slot) && __builtin_expect(last < PCP_ROOM && pcp->type[last] == migratetype, 1)) {
-        pfn = pcp->pfn[last];
-        pcp->count = (int)last;
-        pcp_count_event(&set->nr_allocated, 1);
+    if (__builtin_expect(!bias_is_ours(&set->lock, slot) || last >= PCP_ROOM || pcp->type[last] != migratetype, 0)) {
+        if (!bias_leave(p, &set->lock, slot))
+            *ret_slot = slot;
+        return false;
     }
-    if (!bias_leave(p, &set->lock, slot))
-        *ret_wake = slot;
-    return pfn;
+    *ret_pfn = pcp->pfn[last];
+    pcp->count = (int)last;
+    pcp_count_event(&set->nr_allocated, 1);
+    if (__builtin_expect(!bias_leave(p, &set->lock, slot), 0))
+        *ret_slot = slot;
+    return true;
 }
 
-/* migratetype: where the type of the frame's pageblock is kept. Frames of isolated ones do not stay on lists. */
-static inline bool pcp_push(const struct platform *p, struct per_cpu_pageset *set, uint32_t pfn,
-                            const uint8_t *migratetype, const struct task *task, struct bias_slot **ret_wake) {
+/* Frames of isolated pageblocks do not stay on lists. */
+static inline __attribute__((always_inline)) bool pcp_push(const struct platform *p, struct per_cpu_pageset *set,
+                                                           uint32_t pfn, const struct task *task,
+                                                           struct bias_slot **ret_slot) {
     struct bias_slot *slot = bias_enter(p, &set->lock, task);
     struct per_cpu_pages *pcp = &set->pcp[PCP_HOT];
-    bool room = false;
+    int count;
+    uint8_t type;
 
-    if (!slot)
+    *ret_slot = NULL;
+    if (__builtin_expect(!slot, 0))
         return false;
-    if (bias_is_ours(&set->lock, slot)) {
-        int count = pcp->count;
-        /* Read under the lock: whoever isolates the block drains this list after changing the type. */
-        uint8_t type = __atomic_load_n(migratetype, __ATOMIC_RELAXED);
-
-        room = count < pcp->quick && type != MIGRATE_ISOLATE;
-        if (__builtin_expect(room, 1)) {
-            pcp->pfn[count] = pfn;
-            pcp->type[count] = type;
-            pcp->count = count + 1;
-            pcp_count_event(&set->nr_freed, 1);
-        }
+    count = pcp->count;
+    /* Read under the lock: whoever isolates the block drains this list after changing the type. */
+    if (__builtin_expect(!bias_is_ours(&set->lock, slot) || count >= pcp->quick ||
+                             (type = __atomic_load_n(pageblock_type(set->zone, pfn), __ATOMIC_RELAXED)) ==
+                                 MIGRATE_ISOLATE,
+                         0)) {
+        if (!bias_leave(p, &set->lock, slot))
+            *ret_slot = slot;
+        return false;
     }
-    if (!bias_leave(p, &set->lock, slot))
-        *ret_wake = slot;
-    return room;
+    pcp->pfn[count] = pfn;
+    pcp->type[count] = type;
+    pcp->count = count + 1;
+    pcp_count_event(&set->nr_freed, 1);
+    if (__builtin_expect(!bias_leave(p, &set->lock, slot), 0))
+        *ret_slot = slot;
+    return true;
 }
 
 /* The first thing wrong with the zone's lists, or NULL. ret_pages: frames on them. */

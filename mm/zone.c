@@ -188,8 +188,13 @@ void build_all_zonelists(struct machine *m) {
     for (unsigned cpu = 0; cpu < m->nr_cpus; cpu++) {
         const struct pglist_data *home = m->nodes[m->map.cpu_node ? m->map.cpu_node[cpu] : 0];
 
-        for (unsigned i = 0; i < GFP_ZONE_INDEXES; i++)
-            m->per_cpu[cpu].first_zone[i] = home->node_zonelists[m->gfp_zones[i]].zones[0];
+        for (unsigned i = 0; i < GFP_INDEXES; i++) {
+            struct zone *zone = home->node_zonelists[m->gfp_zones[i]].zones[0];
+
+            m->per_cpu[cpu].first_set[i] = zone ? &zone->pageset[cpu] : NULL;
+            if (zone)
+                atomic_store_explicit(&m->per_cpu[cpu].last_set, m->per_cpu[cpu].first_set[i], memory_order_relaxed);
+        }
     }
 
     m->vm_total_pages = 0;
@@ -199,5 +204,5 @@ void build_all_zonelists(struct machine *m) {
 
             m->vm_total_pages += zone->present_pages - zone->pages_high;
         }
-    m->mobility_grouping = m->vm_total_pages >= PAGEBLOCK_PAGES * MIGRATE_TYPES;
+    gfp_group_by_mobility(m, m->vm_total_pages >= PAGEBLOCK_PAGES * MIGRATE_TYPES);
 }

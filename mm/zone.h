@@ -64,6 +64,8 @@ struct per_cpu_pages {
 
 struct per_cpu_pageset {
     struct bias_lock lock;                              /* guards pcp[]; user space cannot disable preemption */
+    struct zone *zone;                                  /* (C) */
+    uint32_t zone_bits;                                 /* (C) of its pages' flags, from PG_ZONE_SHIFT on */
     unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
     struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
     uint8_t expire;                                     /* foldings until a remote list is emptied; folding CPU's */
@@ -90,6 +92,7 @@ struct zone {
     pageblock_map *pageblock_maps; /* the same */
     struct zone_shard *shards;     /* (C) */
     long free_batch;               /* (A) what a shard keeps unpublished of NR_FREE_PAGES at most */
+    unsigned long free_drift;      /* (A) what all shards keep at most */
     unsigned nr_shards,
         shard_shift; /* (C) a pfn's pageblock number >> shard_shift, counted from the first's, is its shard */
 
@@ -149,7 +152,7 @@ static inline unsigned long zone_page_state(const struct zone *zone, enum zone_s
 }
 /* The folded NR_FREE_PAGES may be that much too high or too low. */
 static inline unsigned long zone_free_drift(const struct zone *zone) {
-    return (unsigned long)__atomic_load_n(&zone->free_batch, __ATOMIC_RELAXED) * zone->nr_shards;
+    return __atomic_load_n(&zone->free_drift, __ATOMIC_RELAXED);
 }
 static inline bool populated_zone(const struct zone *zone) {
     return zone->present_pages != 0;

@@ -32,11 +32,11 @@
 static struct machine *machine;
 
 static inline void *get(unsigned order) {
-    return alloc_pages(machine, GFP, order);
+    return alloc_pages_by(machine, host_task(), GFP, order);
 }
 
 static inline void put(void *block, unsigned order) {
-    __free_pages(machine, block, order);
+    free_pages_by(machine, host_task(), block, order);
 }
 #else
 static inline void *get(unsigned order) {

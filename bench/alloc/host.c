@@ -11,12 +11,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static _Thread_local struct task this_task;
+_Thread_local struct task host_this_task;
 static _Thread_local uint32_t this_cpu;
 
 static struct task *host_current(void *host) {
     (void)host;
-    return &this_task;
+    return &host_this_task;
 }
 
 static unsigned host_cpu(void *host) {
@@ -107,8 +107,8 @@ void host_finish(struct machine *m, size_t boot_bytes) {
 
 void host_thread(unsigned cpu, bool reserves) {
     this_cpu = cpu;
-    this_task.cpu = &this_cpu;
+    host_this_task.cpu = &this_cpu;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-    this_task.comm = "bench";
-    atomic_store(&this_task.flags, reserves ? PF_MEMALLOC : 0);
+    host_this_task.comm = "bench";
+    atomic_store(&host_this_task.flags, reserves ? PF_MEMALLOC : 0);
 }

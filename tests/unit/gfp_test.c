@@ -45,7 +45,7 @@ static void mobility_bits_choose_the_migrate_type_while_grouping_is_on(void **st
     assert_int_equal(gfp_migratetype(m, GFP_KERNEL), MIGRATE_UNMOVABLE);
     assert_int_equal(gfp_migratetype(m, GFP_TEMPORARY), MIGRATE_RECLAIMABLE);
     assert_int_equal(gfp_migratetype(m, GFP_HIGHUSER_MOVABLE), MIGRATE_MOVABLE);
-    m->mobility_grouping = false;
+    gfp_group_by_mobility(m, false);
     assert_int_equal(gfp_migratetype(m, GFP_TEMPORARY), MIGRATE_UNMOVABLE);
     assert_int_equal(gfp_migratetype(m, GFP_HIGHUSER_MOVABLE), MIGRATE_UNMOVABLE);
     fake_finish(fake);
