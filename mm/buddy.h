@@ -82,10 +82,6 @@ static inline bool nr_free_at_least(const struct zone *zone, unsigned order) {
     return false;
 }
 
-/* Where the type of the frame's pageblock is kept. */
-static inline uint8_t *pageblock_type(const struct zone *zone, uint32_t pfn) {
-    return &zone->pageblock_type[(pfn >> PAGEBLOCK_ORDER) - zone->first_pageblock];
-}
 enum migratetype get_pageblock_migratetype(const struct zone *zone, const struct page *page);
 /* zone->lock held. */
 void set_pageblock_migratetype(struct zone *zone, const struct page *page, enum migratetype type);

@@ -175,8 +175,8 @@ static struct machine *lay_out(const struct memory_map *map, struct boot_memory 
     mem_map = boot_take(boot, (size_t)(end_pfn - start_pfn) * sizeof(struct page));
     if (m) {
         m->per_cpu = per_cpu;
-        m->arena_map = arena_map;
-        m->mem_map = mem_map;
+        m->mem_map_origin = (uintptr_t)mem_map - start_pfn * sizeof(struct page);
+        m->arena_map_origin = (uintptr_t)arena_map - (start_pfn >> 6) * sizeof(uint64_t);
         m->start_pfn = start_pfn;
         m->end_pfn = end_pfn;
         m->nr_cpus = map->nr_cpus;

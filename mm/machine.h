@@ -127,10 +127,12 @@ struct swap_cache;
 struct machine {
     const struct platform *platform; /* (C) */
     struct memory_map map;           /* (C) */
-    struct page *mem_map;            /* (C) descriptor of pfn start_pfn */
     uint32_t start_pfn, end_pfn;     /* (C) */
-    /* (A) bit per frame from start_pfn & ~63: the core may have left bytes at its page_address() */
-    _Atomic uint64_t *arena_map;
+    /*
+     * (C) Where the descriptors would begin if there were one of pfn 0; and a map, bit per frame: the core may have
+     * left bytes at its page_address(). Both begin at start_pfn.
+     */
+    uintptr_t mem_map_origin, arena_map_origin;
     unsigned nr_cpus, nr_nodes;                             /* (C) */
     struct pglist_data *nodes[MAX_NUMNODES];                /* (C) */
     struct zone *zone_by_flags[1u << (32 - PG_ZONE_SHIFT)]; /* (C) by the bits of page->flags above the flags */
@@ -192,14 +194,14 @@ size_t machine_boot_bytes(const struct memory_map *map);
 struct machine *machine_boot(const struct platform *platform, const struct memory_map *map, void *boot);
 
 static inline struct page *pfn_to_page(const struct machine *m, uint32_t pfn) {
-    return &m->mem_map[pfn - m->start_pfn];
+    return (struct page *)(m->mem_map_origin + pfn * sizeof(struct page));
 }
 static inline uint32_t page_to_pfn(const struct machine *m, const struct page *page) {
-    return m->start_pfn + (uint32_t)(page - m->mem_map);
+    return (uint32_t)(((uintptr_t)page - m->mem_map_origin) / sizeof(struct page));
 }
 /* May the core have bytes at page_address()? Where that is noted; stays when the frame is freed. */
 static inline _Atomic uint64_t *arena_word(const struct machine *m, uint32_t pfn) {
-    return &m->arena_map[(pfn >> 6) - (m->start_pfn >> 6)];
+    return (_Atomic uint64_t *)(m->arena_map_origin + (pfn >> 6) * sizeof(uint64_t));
 }
 static inline bool page_in_arena(const struct machine *m, const struct page *page) {
     uint32_t pfn = page_to_pfn(m, page);

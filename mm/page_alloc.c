@@ -40,7 +40,7 @@ static inline void change_sides(struct machine *m, uint32_t pfn, uint64_t mask, 
 static inline bool changes_sides(const struct machine *m, uint32_t pfn, gfp_t gfp) {
     uint64_t word = atomic_load_explicit(arena_word(m, pfn), memory_order_relaxed);
 
-    return (word >> pfn % 64 & 1) == (gfp / __GFP_MOVABLE & 1);
+    return !((word >> pfn % 64 ^ gfp / __GFP_MOVABLE) & 1);
 }
 
 static void change_sides_of_block(struct machine *m, uint32_t pfn, unsigned order, gfp_t gfp) {
@@ -244,7 +244,6 @@ alloc_single_page(struct machine *m, gfp_t gfp, const struct task *task, unsigne
     struct per_cpu_pageset *set = m->per_cpu[cpu].first_set[gfp_index(gfp)];
     struct bias_slot *wake;
     const struct zone *zone;
-    uint64_t state, mapping;
     struct page *page;
     uint32_t pfn;
 
@@ -258,14 +257,17 @@ alloc_single_page(struct machine *m, gfp_t gfp, const struct task *task, unsigne
     if (__builtin_expect(!pcp_pop(m->platform, set, gfp_migratetype(m, gfp), task, &pfn, &wake), 0))
         return alloc_pages_any(m, gfp, 0, wake);
     page = pfn_to_page(m, pfn);
-    state = atomic_load_explicit(&page->flags_and_count, memory_order_relaxed);
-    mapping = atomic_load_explicit(&page->mapcount_and_private, memory_order_relaxed);
-    if (__builtin_expect((state & page_pair(NOT_PLAIN_WHEN_ALLOCATED, UINT32_MAX)) ||
-                             mapping != page_pair(UINT32_MAX, 0) || changes_sides(m, pfn, gfp) || wake || many_nodes,
-                         0))
+    if (__builtin_expect(many_nodes || wake, 0))
         return alloc_odd_page(m, page, gfp, wake);
-    atomic_store_explicit(&page->flags_and_count, (state & page_pair(PAGE_ZONE_MASK, 0)) | page_pair(0, 1),
-                          memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&page->flags_and_count, memory_order_relaxed) != set->listed_state ||
+                             atomic_load_explicit(&page->mapcount_and_private, memory_order_relaxed) !=
+                                 page_pair(UINT32_MAX, 0),
+                         0))
+        return alloc_odd_page(m, page, gfp, NULL);
+    if (__builtin_expect(changes_sides(m, pfn, gfp), 0))
+        return alloc_odd_page(m, page, gfp, NULL);
+    /* What is stored follows from nothing in the descriptor, so that nobody who reads it waits for it. */
+    atomic_store_explicit(&page->flags_and_count, set->taken_state, memory_order_release);
     return page;
 }
 
@@ -274,7 +276,7 @@ static __attribute__((noinline)) struct page *alloc_single_page_elsewhere(struct
     return alloc_single_page(m, gfp, task, mm_task_cpu(m, task), m->nr_nodes > 1);
 }
 
-struct page *alloc_pages_by(struct machine *m, struct task *task, gfp_t gfp, unsigned order) {
+struct page *alloc_pages_by(struct machine *m, gfp_t gfp, unsigned order, struct task *task) {
     if (__builtin_expect(order | (gfp & (__GFP_THISNODE | __GFP_COLD | __GFP_ZERO)), 0))
         return alloc_pages_any(m, gfp, order, NULL);
     if (__builtin_expect(m->nr_nodes > 1 || !task->cpu, 0))
@@ -283,7 +285,7 @@ struct page *alloc_pages_by(struct machine *m, struct task *task, gfp_t gfp, uns
 }
 
 struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order) {
-    return alloc_pages_by(m, mm_current(m), gfp, order);
+    return alloc_pages_by(m, gfp, order, mm_current(m));
 }
 
 unsigned alloc_pages_bulk(struct machine *m, gfp_t gfp, unsigned nr, struct page **ret_pages) {

@@ -17,7 +17,7 @@
  */
 struct page *alloc_pages(struct machine *m, gfp_t gfp, unsigned order);
 /* The same for a caller that has the current task at hand. */
-struct page *alloc_pages_by(struct machine *m, struct task *task, gfp_t gfp, unsigned order);
+struct page *alloc_pages_by(struct machine *m, gfp_t gfp, unsigned order, struct task *task);
 /* The same from the zones of a list. */
 struct page *__alloc_pages(struct machine *m, gfp_t gfp, unsigned order, const struct zonelist *zonelist);
 /* One try over the list with the watermark that alloc_flags (enum alloc_flags) names; never sleeps. */
@@ -43,7 +43,7 @@ void *get_zeroed_page(struct machine *m, gfp_t gfp);
 /* Drops a reference; the last one frees the block. */
 void __free_pages(struct machine *m, struct page *page, unsigned order);
 /* The same for a caller that has the current task at hand. */
-void free_pages_by(struct machine *m, struct task *task, struct page *page, unsigned order);
+void free_pages_by(struct machine *m, struct page *page, unsigned order, struct task *task);
 /* The same by address; NULL is a no-op. */
 void free_pages(struct machine *m, void *address, unsigned order);
 /* Drops a reference of a single or compound page; the last one takes it off the LRU if need be and frees it. */

@@ -134,60 +134,55 @@ static __attribute__((noinline)) void free_odd_page(struct machine *m, struct pa
         pcp_free(page_zone(m, page), PCP_HOT, &page, 1);
 }
 
-/* The CPU's lists of a page that is not of the zone where the CPU freed last. */
-static __attribute__((noinline)) struct per_cpu_pageset *set_of_other_zone(struct machine *m, unsigned cpu,
-                                                                           uint32_t flags) {
-    struct per_cpu_pageset *set = &m->zone_by_flags[flags >> PG_ZONE_SHIFT]->pageset[cpu];
-
-    atomic_store_explicit(&m->per_cpu[cpu].last_set, set, memory_order_relaxed);
-    return set;
-}
-
 /*
  * The last reference to a single plain page goes the short way. Nobody else can find a page that is on no list and in
  * no index, so that a plain store drops it. Which lists it goes to is guessed rather than looked up: its descriptor may
- * have to come from far, and the CPU does not wait for what it merely compares.
+ * have to come from far, and the CPU does not wait for what it merely compares. False if it is not plain, or not of
+ * that zone.
  */
-static inline __attribute__((always_inline)) void free_single_page(struct machine *m, struct page *page,
-                                                                   const struct task *task, unsigned cpu) {
-    struct per_cpu_pageset *set = atomic_load_explicit(&m->per_cpu[cpu].last_set, memory_order_relaxed);
-    uint64_t state = atomic_load_explicit(&page->flags_and_count, memory_order_acquire) ^ page_pair(0, 1);
+static inline __attribute__((always_inline)) bool
+free_plain_page(struct machine *m, struct page *page, const struct task *task, struct per_cpu_pageset *set) {
+    uint64_t state = atomic_load_explicit(&page->flags_and_count, memory_order_acquire);
     struct bias_slot *wake;
 
-    if (__builtin_expect((state & page_pair(NOT_PLAIN_WHEN_FREED, UINT32_MAX)) ||
+    if (__builtin_expect(((state ^ set->taken_state) & page_pair(NOT_PLAIN_WHEN_FREED | PAGE_ZONE_MASK, UINT32_MAX)) ||
                              atomic_load_explicit(&page->mapcount, memory_order_relaxed) != -1,
-                         0)) {
-        free_pages_any(m, page, 0);
-        return;
-    }
-    if (__builtin_expect(set->zone_bits != page_pair_first(state) >> PG_ZONE_SHIFT, 0))
-        set = set_of_other_zone(m, cpu, page_pair_first(state));
-    atomic_store_explicit(&page->flags_and_count, (state & page_pair(PAGE_KEPT_MASK, 0)) | page_pair(1u << PG_pcp, 0),
-                          memory_order_relaxed);
+                         0))
+        return false;
+    atomic_store_explicit(&page->flags_and_count, set->listed_state, memory_order_relaxed);
     atomic_store_explicit(&page->mapcount_and_private, page_pair(UINT32_MAX, 0), memory_order_relaxed);
     atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
     if (__builtin_expect(!pcp_push(m->platform, set, page_to_pfn(m, page), task, &wake), 0))
         free_odd_page(m, page, false, wake);
     else if (__builtin_expect(wake != NULL, 0))
         free_odd_page(m, page, true, wake);
+    return true;
 }
 
-static __attribute__((noinline)) void free_single_page_elsewhere(struct machine *m, struct page *page,
-                                                                 const struct task *task) {
-    free_single_page(m, page, task, mm_task_cpu(m, task));
+/* A single page that is not plain, or not of the zone where its CPU freed last. */
+static __attribute__((noinline)) void free_single_page(struct machine *m, struct page *page, const struct task *task) {
+    struct per_cpu *per_cpu = &m->per_cpu[mm_task_cpu(m, task)];
+    struct zone *zone = page_zone(m, page);
+    struct per_cpu_pageset *set = zone ? &zone->pageset[per_cpu - m->per_cpu] : NULL;
+
+    if (set && set != atomic_load_explicit(&per_cpu->last_set, memory_order_relaxed))
+        atomic_store_explicit(&per_cpu->last_set, set, memory_order_relaxed);
+    if (!set || !free_plain_page(m, page, task, set))
+        free_pages_any(m, page, 0);
 }
 
-void free_pages_by(struct machine *m, struct task *task, struct page *page, unsigned order) {
+void free_pages_by(struct machine *m, struct page *page, unsigned order, struct task *task) {
     if (__builtin_expect(order, 0))
         free_pages_any(m, page, order);
-    else if (__builtin_expect(task->cpu != NULL, 1))
-        free_single_page(m, page, task, *task->cpu);
-    else
-        free_single_page_elsewhere(m, page, task);
+    else if (__builtin_expect(!task->cpu || !free_plain_page(m, page, task,
+                                                             atomic_load_explicit(&m->per_cpu[*task->cpu].last_set,
+                                                                                  memory_order_relaxed)),
+                              0))
+        free_single_page(m, page, task);
 }
 
 void __free_pages(struct machine *m, struct page *page, unsigned order) {
-    free_pages_by(m, mm_current(m), page, order);
+    free_pages_by(m, page, order, mm_current(m));
 }
 
 void free_pages(struct machine *m, void *address, unsigned order) {

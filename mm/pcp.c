@@ -61,7 +61,9 @@ void pcp_init(struct zone *zone) {
 
         bias_init(&set->lock, RANK_PCP);
         set->zone = zone;
-        set->zone_bits = zone_page_flags(zone) >> PG_ZONE_SHIFT;
+        set->pageblock_type_origin = (uintptr_t)zone->pageblock_type - zone->first_pageblock;
+        set->listed_state = page_pair(zone_page_flags(zone) | 1u << PG_pcp, 0);
+        set->taken_state = page_pair(zone_page_flags(zone), 1);
         page_list_init(&set->pcp[PCP_HOT].older);
         page_list_init(&set->pcp[PCP_COLD].older);
     }

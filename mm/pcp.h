@@ -9,7 +9,6 @@
 #ifndef MM_PCP_H
 #define MM_PCP_H
 
-#include "mm/buddy.h"
 #include "mm/machine.h"
 
 enum pcp_temperature { PCP_HOT, PCP_COLD };
@@ -83,6 +82,7 @@ static inline __attribute__((always_inline)) bool pcp_push(const struct platform
     struct bias_slot *slot = bias_enter(p, &set->lock, task);
     struct per_cpu_pages *pcp = &set->pcp[PCP_HOT];
     int count;
+    const uint8_t *kept_at = (const uint8_t *)(set->pageblock_type_origin + (pfn >> PAGEBLOCK_ORDER));
     uint8_t type;
 
     *ret_slot = NULL;
@@ -91,8 +91,7 @@ static inline __attribute__((always_inline)) bool pcp_push(const struct platform
     count = pcp->count;
     /* Read under the lock: whoever isolates the block drains this list after changing the type. */
     if (__builtin_expect(!bias_is_ours(&set->lock, slot) || count >= pcp->quick ||
-                             (type = __atomic_load_n(pageblock_type(set->zone, pfn), __ATOMIC_RELAXED)) ==
-                                 MIGRATE_ISOLATE,
+                             (type = __atomic_load_n(kept_at, __ATOMIC_RELAXED)) == MIGRATE_ISOLATE,
                          0)) {
         if (!bias_leave(p, &set->lock, slot))
             *ret_slot = slot;

@@ -65,7 +65,8 @@ struct per_cpu_pages {
 struct per_cpu_pageset {
     struct bias_lock lock;                              /* guards pcp[]; user space cannot disable preemption */
     struct zone *zone;                                  /* (C) */
-    uint32_t zone_bits;                                 /* (C) of its pages' flags, from PG_ZONE_SHIFT on */
+    uint64_t listed_state, taken_state;                 /* (C) flags and count of its pages, on a list and handed out */
+    uintptr_t pageblock_type_origin;                    /* (C) where zone->pageblock_type would begin for pfn 0 */
     unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
     struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
     uint8_t expire;                                     /* foldings until a remote list is emptied; folding CPU's */

@@ -32,11 +32,11 @@
 static struct machine *machine;
 
 static inline void *get(unsigned order) {
-    return alloc_pages_by(machine, host_task(), GFP, order);
+    return alloc_pages_by(machine, GFP, order, host_task());
 }
 
 static inline void put(void *block, unsigned order) {
-    free_pages_by(machine, host_task(), block, order);
+    free_pages_by(machine, block, order, host_task());
 }
 #else
 static inline void *get(unsigned order) {

@@ -36,7 +36,7 @@ static uint32_t below(uint32_t n) {
 }
 
 static struct page *get(gfp_t gfp, unsigned order) {
-    return alloc_pages_by(machine, host_task(), gfp, order);
+    return alloc_pages_by(machine, gfp, order, host_task());
 }
 
 /* As many frames as that, or all there are. */
@@ -51,7 +51,7 @@ static void free_random(uint32_t nr) {
     while (nr-- > 0) {
         uint32_t i = below(nr_held);
 
-        free_pages_by(machine, host_task(), held[i], 0);
+        free_pages_by(machine, held[i], 0, host_task());
         held[i] = held[--nr_held];
     }
 }
@@ -76,7 +76,7 @@ static void e3(uint32_t frames) {
             held[nr_held++] = page;
     }
     while (nr_held > 0)
-        free_pages_by(machine, host_task(), held[--nr_held], 0);
+        free_pages_by(machine, held[--nr_held], 0, host_task());
 }
 
 static unsigned order9_blocks(void) {
@@ -97,7 +97,7 @@ static double now_ns(void) {
 
 static void pairs(unsigned order, uint32_t nr) {
     for (uint32_t i = 0; i < nr; i++)
-        free_pages_by(machine, host_task(), get(MOVABLE, order), order);
+        free_pages_by(machine, get(MOVABLE, order), order, host_task());
 }
 
 static void growth(unsigned repeats) {

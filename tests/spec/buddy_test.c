@@ -57,7 +57,7 @@ static void the_buddy_is_the_index_with_one_bit_flipped(void **state) {
     static struct page *pages[4096 + 1];
     struct fake *fake = fake_boot(4096, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *map = fake->machine->mem_map;
+    struct page *map = pfn_to_page(fake->machine, 0);
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -95,7 +95,7 @@ static void blocks_of_unequal_order_do_not_merge(void **state) {
     static struct page *pages[4096 + 1];
     struct fake *fake = fake_boot(4096, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *map = fake->machine->mem_map;
+    struct page *map = pfn_to_page(fake->machine, 0);
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -136,7 +136,7 @@ static void fallback_takes_the_largest_block_first(void **state) {
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *map = fake->machine->mem_map, *large;
+    struct page *map = pfn_to_page(fake->machine, 0), *large;
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -151,7 +151,7 @@ static void of_equal_blocks_each_type_takes_its_first_fallback(void **state) {
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *map = fake->machine->mem_map, *reclaimable, *movable, *unmovable;
+    struct page *map = pfn_to_page(fake->machine, 0), *reclaimable, *movable, *unmovable;
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -178,7 +178,7 @@ static enum migratetype type_after_fallback(unsigned order, unsigned free, enum 
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *block = fake->machine->mem_map + 2048;
+    struct page *block = pfn_to_page(fake->machine, 0) + 2048;
     enum migratetype type;
 
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
@@ -206,7 +206,7 @@ static void a_small_block_moves_its_pageblock_only_for_a_reclaimable_request(voi
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *block = fake->machine->mem_map + 2048;
+    struct page *block = pfn_to_page(fake->machine, 0) + 2048;
     unsigned long movable = 0;
 
     (void)state;
@@ -239,11 +239,11 @@ static void the_rest_of_a_block_of_order_4_goes_to_the_request_and_of_order_3_to
 
     (void)state;
     take_all(zone, 0, MIGRATE_MOVABLE, pages);
-    free_one_page(zone, fake->machine->mem_map + 2048, 4);
+    free_one_page(zone, pfn_to_page(fake->machine, 0) + 2048, 4);
     assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
     assert_int_not_equal(nr_free_blocks_of_type(zone, 3, MIGRATE_UNMOVABLE), 0);
     take_all(zone, 0, MIGRATE_UNMOVABLE, pages);
-    free_one_page(zone, fake->machine->mem_map + 4096, 3);
+    free_one_page(zone, pfn_to_page(fake->machine, 0) + 4096, 3);
     assert_non_null(take(zone, 0, MIGRATE_UNMOVABLE));
     assert_int_not_equal(nr_free_blocks_of_type(zone, 2, MIGRATE_MOVABLE), 0);
     assert_int_equal(nr_free_blocks_of_type(zone, 2, MIGRATE_UNMOVABLE), 0);
@@ -281,7 +281,7 @@ static void isolate_is_never_allocated_from(void **state) {
     static struct page *pages[8192 + 1];
     struct fake *fake = fake_boot(8192, 1);
     struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
-    struct page *block = fake->machine->mem_map + 4096 + 512, *single, *again;
+    struct page *block = pfn_to_page(fake->machine, 0) + 4096 + 512, *single, *again;
     unsigned nr;
 
     (void)state;

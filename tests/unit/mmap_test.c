@@ -74,7 +74,7 @@ static int setup(void **state) {
     memset(model, 0xff, sizeof model);
     nr_taken = 0;
     allow_frames = UINT32_MAX;
-    machine.mem_map = frames;
+    machine.mem_map_origin = (uintptr_t)frames;
     machine.map.arena = arena;
     mm.machine = &machine;
     mm.start = BASE;
