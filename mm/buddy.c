@@ -84,22 +84,19 @@ static unsigned take_in_shard(struct zone *zone, struct zone_shard *shard, const
  */
 static unsigned take_of_type(struct zone *zone, const struct wish *w) {
     const unsigned big_enough = (2u << HIGHEST_ORDER) - (1u << w->order);
-    const struct {
-        unsigned orders;
-        bool anywhere;
-    } tries[] = {{PARTIAL & big_enough, false}, {WHOLE & big_enough, false}, {big_enough, true}};
+    const unsigned tries[] = {PARTIAL & big_enough, WHOLE & big_enough, big_enough};
 
-    for (unsigned try = 0; try < sizeof(tries) / sizeof(tries[0]); try++) {
+    for (unsigned try = w->order < PAGEBLOCK_ORDER ? 0 : 1; try < 3; try++) {
         for (unsigned n = 0; n < zone->nr_shards; n++) {
             struct zone_shard *shard = home_shard(zone, w->cpu, n);
             int user = __atomic_load_n(&shard->user, __ATOMIC_RELAXED);
             unsigned got;
 
-            if (!tries[try].anywhere && n > 0 && user >= 0 && user != (int)w->cpu)
+            if (try < 2 && n > 0 && user >= 0 && user != (int)w->cpu)
                 continue;
-            if (!shard_offers(shard, w->migratetype, tries[try].orders))
+            if (!shard_offers(shard, w->migratetype, tries[try]))
                 continue;
-            got = take_in_shard(zone, shard, w, tries[try].orders);
+            got = take_in_shard(zone, shard, w, tries[try]);
             if (got)
                 return got;
         }

@@ -34,11 +34,11 @@ void free_one_page(struct zone *zone, struct page *page, unsigned order);
 /* The same for count single frames, which lose all flags but PAGE_KEPT_MASK. */
 void free_pages_bulk(struct zone *zone, unsigned count, const uint32_t *pfns);
 
-/* The CPU's shards in the order in which it takes from them: its own first. */
+/* The zone's shards in the order in which the CPU takes from them: its own first. n: less than there are. */
 static inline struct zone_shard *home_shard(const struct zone *zone, unsigned cpu, unsigned n) {
-    unsigned home = cpu * zone->nr_shards / zone->machine->nr_cpus;
+    unsigned i = zone->pageset[cpu].home_shard + n;
 
-    return &zone->shards[(home + n) % zone->nr_shards];
+    return &zone->shards[i < zone->nr_shards ? i : i - zone->nr_shards];
 }
 /* Publishes what the shards have not told NR_FREE_PAGES yet. No lock above RANK_ZONE held. */
 void buddy_publish_counts(struct zone *zone);

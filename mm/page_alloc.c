@@ -43,34 +43,48 @@ static inline bool changes_sides(const struct machine *m, uint32_t pfn, gfp_t gf
     return !((word >> pfn % 64 ^ gfp / __GFP_MOVABLE) & 1);
 }
 
-static void change_sides_of_block(struct machine *m, uint32_t pfn, unsigned order, gfp_t gfp) {
+static inline void change_sides_of_block(struct machine *m, uint32_t pfn, unsigned order, gfp_t gfp) {
+    uint64_t side = gfp & __GFP_MOVABLE ? 0 : UINT64_MAX, others = 0;
+
     if (order < 6) {
         change_sides(m, pfn, ((UINT64_C(1) << (1u << order)) - 1) << pfn % 64, gfp);
         return;
     }
     for (unsigned i = 0; i < 1u << order; i += 64)
+        others |= atomic_load_explicit(arena_word(m, pfn + i), memory_order_relaxed) ^ side;
+    for (unsigned i = 0; __builtin_expect(others != 0, 0) && i < 1u << order; i += 64)
         change_sides(m, pfn + i, UINT64_MAX, gfp);
+}
+
+/* A block whose first frame is not as it should be, or others have flags left. False if it must not be handed out. */
+static __attribute__((noinline)) bool repair_block(struct machine *m, struct page *page, unsigned order) {
+    uint32_t flags = page_flags(page);
+
+    if (flags & 1u << PG_reserved)
+        return false;
+    if (flags & BAD_WHEN_ALLOCATED || atomic_load_explicit(&page->count, memory_order_relaxed) != 0 ||
+        atomic_load_explicit(&page->mapcount, memory_order_relaxed) != -1)
+        bad_page(m, page);
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        reset_flags(page + i, 0);
+    return true;
 }
 
 /* Readies a block that has left the free lists for its user. False if it must not be handed out. */
 static inline bool prep_new_page(struct machine *m, struct page *page, unsigned order, gfp_t gfp) {
-    uint32_t flags = page_flags(page);
+    uint32_t zone_flags = page_flags(page) & PAGE_ZONE_MASK, others = 0;
 
-    if (__builtin_expect(flags & (BAD_WHEN_ALLOCATED | 1u << PG_reserved) ||
-                             atomic_load_explicit(&page->count, memory_order_relaxed) != 0 ||
+    for (unsigned i = 1; i < nr_looked_at(order); i++)
+        others |= page_flags(page + i) & ~PAGE_ZONE_MASK;
+    if (__builtin_expect(others || page_state(page) != page_pair(zone_flags, 0) ||
                              atomic_load_explicit(&page->mapcount, memory_order_relaxed) != -1,
-                         0)) {
-        if (flags & 1u << PG_reserved)
-            return false;
-        bad_page(m, page);
-    }
+                         0) &&
+        !repair_block(m, page, order))
+        return false;
     change_sides_of_block(m, page_to_pfn(m, page), order, gfp);
-    for (unsigned i = 0; i < nr_looked_at(order); i++)
-        if (page_flags(page + i) & ~PAGE_ZONE_MASK)
-            reset_flags(page + i, 0);
     page->private = 0;
     /* Whoever finds the page by pfn and takes a reference must see it reset. */
-    atomic_store_explicit(&page->count, 1, memory_order_release);
+    atomic_store_explicit(&page->flags_and_count, page_pair(zone_flags, 1), memory_order_release);
     if (gfp & __GFP_ZERO)
         __builtin_memset(page_address(m, page), 0, PAGE_SIZE << order);
     if (order && gfp & __GFP_COMP)

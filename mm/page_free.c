@@ -18,12 +18,12 @@ void bad_page(struct machine *m, struct page *page) {
     atomic_store_explicit(&page->mapcount, -1, memory_order_relaxed);
 }
 
-/* Are the frames looked at free of references, mappings and these flags? */
-static bool is_plain_block(const struct page *page, unsigned order, uint32_t flags) {
-    uint32_t odd = 0;
+/* Are the frames looked at free of references, mappings and flags? */
+static inline bool is_plain_block(const struct page *page, unsigned order) {
+    uint64_t state = page_pair(page_flags(page) & PAGE_ZONE_MASK, 0), odd = 0;
 
     for (unsigned i = 0; i < nr_looked_at(order); i++)
-        odd |= (page_flags(page + i) & flags) | (uint32_t)atomic_load_explicit(&page[i].count, memory_order_relaxed) |
+        odd |= (page_state(page + i) ^ state) |
                ~(uint32_t)atomic_load_explicit(&page[i].mapcount, memory_order_relaxed);
     return odd == 0;
 }
@@ -55,25 +55,24 @@ static bool prepare_free(struct machine *m, struct page *page) {
     return true;
 }
 
-static void free_pages_ok(struct machine *m, struct page *page, unsigned order) {
+/* Readies a block for the free lists of which some frame has flags or worse. False if it must not get there. */
+static __attribute__((noinline)) bool prepare_block(struct machine *m, struct page *page, unsigned order) {
     bool good = true;
 
-    if (compound_order(page))
-        destroy_compound_page(m, page);
-    if (is_plain_block(page, order, NOT_PLAIN_WHEN_FREED)) {
-        good = !is_on_a_list(m, page);
-        if (!good)
-            atomic_fetch_add_explicit(&m->nr_bad_pages, 1, memory_order_relaxed);
-        atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-    } else {
-        for (unsigned i = 0; i < nr_looked_at(order); i++)
-            good &= prepare_free(m, page + i);
-    }
+    for (unsigned i = 0; i < nr_looked_at(order); i++)
+        good &= prepare_free(m, page + i);
     for (unsigned i = 0; i < nr_looked_at(order); i++)
         if (page_flags(page + i) & ~PAGE_KEPT_MASK)
             reset_flags(page + i, page_flags(page + i) & PAGE_KEPT_MASK);
-    if (!good)
+    return good;
+}
+
+static void free_pages_ok(struct machine *m, struct page *page, unsigned order) {
+    if (compound_order(page))
+        destroy_compound_page(m, page);
+    if (__builtin_expect(!is_plain_block(page, order) || is_on_a_list(m, page), 0) && !prepare_block(m, page, order))
         return;
+    atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
     free_one_page(page_zone(m, page), page, order);
 }
 

@@ -31,6 +31,11 @@ static inline uint32_t page_flags(const struct page *page) {
     return atomic_load_explicit(&page->flags, memory_order_relaxed);
 }
 
+/* Flags and count. */
+static inline uint64_t page_state(const struct page *page) {
+    return atomic_load_explicit(&page->flags_and_count, memory_order_relaxed);
+}
+
 /* Free or owned by the caller alone: nobody else changes the flags. */
 static inline void reset_flags(struct page *page, uint32_t flags) {
     atomic_store_explicit(&page->flags, (page_flags(page) & PAGE_ZONE_MASK) | flags, memory_order_relaxed);

@@ -61,6 +61,7 @@ void pcp_init(struct zone *zone) {
 
         bias_init(&set->lock, RANK_PCP);
         set->zone = zone;
+        set->home_shard = cpu * zone->nr_shards / zone->machine->nr_cpus;
         set->pageblock_type_origin = (uintptr_t)zone->pageblock_type - zone->first_pageblock;
         set->listed_state = page_pair(zone_page_flags(zone) | 1u << PG_pcp, 0);
         set->taken_state = page_pair(zone_page_flags(zone), 1);

@@ -66,6 +66,7 @@ struct per_cpu_pageset {
     struct bias_lock lock;                              /* guards pcp[]; user space cannot disable preemption */
     struct zone *zone;                                  /* (C) */
     uint64_t listed_state, taken_state;                 /* (C) flags and count of its pages, on a list and handed out */
+    unsigned home_shard;                                /* (C) the first of those that the CPU takes from */
     uintptr_t pageblock_type_origin;                    /* (C) where zone->pageblock_type would begin for pfn 0 */
     unsigned long nr_allocated, nr_freed;               /* single pages through here, ever; under lock */
     struct per_cpu_pages pcp[2];                        /* 0 hot, 1 cold */
