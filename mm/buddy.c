@@ -28,32 +28,46 @@ static inline void count_pages(unsigned long *counter, unsigned long nr) {
 
 /* -- Taking. All with the shard's lock held ------------------------------------------------------------------------ */
 
+/* Single frames, or a block smaller than a pageblock from one of order from. Returns how many. */
+static unsigned take_part(struct zone *zone, struct zone_shard *shard, uint32_t index, const struct wish *w,
+                          unsigned from, unsigned type) {
+    struct pageblock *block = &zone->pageblocks[index];
+    block_counts_t before = block->counts;
+    uint32_t first = pageblock_pfn(zone, index);
+    unsigned got = 1;
+
+    if (w->order == 0 && w->nr > 1)
+        got = pageblock_take_singles(block, zone->pageblock_maps[index], w->nr, first, w->ret_pfns);
+    else
+        w->ret_pfns[0] = first + pageblock_take(block, zone->pageblock_maps[index], w->order,
+                                                from < HIGHEST_ORDER ? from : PAGEBLOCK_ORDER);
+    shard_recount(shard, before, block->counts);
+    shard_relist(zone, index, type);
+    return got;
+}
+
 /* Takes what is wanted out of the pageblock, a block from one of order from, and lists it under type. */
 static unsigned take_from(struct zone *zone, uint32_t index, const struct wish *w, unsigned from, unsigned type) {
     struct zone_shard *shard = shard_of(zone, index);
-    struct pageblock *block = &zone->pageblocks[index];
-    block_counts_t before = block->counts;
-    /* A block of the highest order is two halves. */
-    unsigned order = w->order < HIGHEST_ORDER ? w->order : PAGEBLOCK_ORDER, got = 1;
+    unsigned got = 1;
 
-    if (__builtin_expect(!block->has_descriptors, 0))
+    if (__builtin_expect(!zone->pageblocks[index].has_descriptors, 0))
         need_descriptors(zone, pageblock_pfn(zone, index));
-    if (w->order == 0 && w->nr > 1)
-        got =
-            pageblock_take_singles(block, zone->pageblock_maps[index], w->nr, pageblock_pfn(zone, index), w->ret_pfns);
-    else
-        w->ret_pfns[0] = pageblock_pfn(zone, index) + pageblock_take(block, zone->pageblock_maps[index], order,
-                                                                     from < HIGHEST_ORDER ? from : PAGEBLOCK_ORDER);
-    shard_recount(shard, before, block->counts);
-    shard_relist(zone, index, type);
-    shard_count_free(zone, shard, -(long)(got << order));
-    if (w->order == HIGHEST_ORDER) {
-        struct wish second = {.order = PAGEBLOCK_ORDER, .nr = 1, .cpu = w->cpu, .ret_pfns = (uint32_t[1]){0}};
-
-        take_from(zone, shard_other_half(zone, index), &second, PAGEBLOCK_ORDER, type);
+    if (w->order < PAGEBLOCK_ORDER) {
+        got = take_part(zone, shard, index, w, from, type);
+    } else {
+        w->ret_pfns[0] = pageblock_pfn(zone, index);
+        shard_take_whole(zone, shard, index, type);
     }
-    if (order > 0)
-        count_pages(&shard->nr_allocated, 1ul << order);
+    if (w->order == HIGHEST_ORDER) {
+        uint32_t second = shard_other_half(zone, index);
+
+        need_descriptors(zone, pageblock_pfn(zone, second));
+        shard_take_whole(zone, shard, second, type);
+    }
+    shard_count_free(zone, shard, -(long)(got << w->order));
+    if (w->order > 0)
+        count_pages(&shard->nr_allocated, 1ul << w->order);
     if (shard->user != (int)w->cpu)
         __atomic_store_n(&shard->user, (int)w->cpu, __ATOMIC_RELAXED);
     return got;
@@ -163,7 +177,10 @@ static unsigned take(struct zone *zone, const struct wish *w) {
 }
 
 struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype) {
-    struct task *task = mm_current(zone->machine);
+    return rmqueue_by(zone, order, migratetype, mm_current(zone->machine));
+}
+
+struct page *rmqueue_by(struct zone *zone, unsigned order, unsigned migratetype, struct task *task) {
     uint32_t pfn;
     struct wish w = {.order = order,
                      .migratetype = migratetype,
@@ -211,7 +228,10 @@ static bool reclaim_is_running(const struct task *task) {
 }
 
 void free_one_page(struct zone *zone, struct page *page, unsigned order) {
-    struct task *task = mm_current(zone->machine);
+    free_one_page_by(zone, page, order, mm_current(zone->machine));
+}
+
+void free_one_page_by(struct zone *zone, struct page *page, unsigned order, struct task *task) {
     uint32_t pfn = page_to_pfn(zone->machine, page);
     struct zone_shard *shard = shard_of(zone, pageblock_index(zone, pfn));
     struct bias_slot *slot;

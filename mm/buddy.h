@@ -23,6 +23,8 @@ void buddy_add_range(struct zone *zone, uint32_t start_pfn, uint32_t nr_pages);
 
 /* A block of that order, or NULL: of its type, then of the fallbacks. No lock above RANK_PCP held. */
 struct page *__rmqueue(struct zone *zone, unsigned order, unsigned migratetype);
+/* The same for a caller that has the current task at hand. */
+struct page *rmqueue_by(struct zone *zone, unsigned order, unsigned migratetype, struct task *task);
 /* Up to count single frames, in the order found. Returns how many. */
 unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, uint32_t *ret_pfns);
 
@@ -31,6 +33,7 @@ unsigned rmqueue_bulk(struct zone *zone, unsigned count, unsigned migratetype, u
  * above RANK_PCP held.
  */
 void free_one_page(struct zone *zone, struct page *page, unsigned order);
+void free_one_page_by(struct zone *zone, struct page *page, unsigned order, struct task *task);
 /* The same for count single frames, which lose all flags but PAGE_KEPT_MASK. */
 void free_pages_bulk(struct zone *zone, unsigned count, const uint32_t *pfns);
 

@@ -131,12 +131,13 @@ static inline unsigned take_pages(struct zone *zone, gfp_t gfp, unsigned migrate
     return good;
 }
 
-static struct page *take_block(struct zone *zone, gfp_t gfp, unsigned migratetype, unsigned order) {
+static inline struct page *take_block(struct zone *zone, gfp_t gfp, unsigned migratetype, unsigned order,
+                                      struct task *task) {
     struct machine *m = zone->machine;
     struct page *page;
 
     do
-        page = __rmqueue(zone, order, migratetype);
+        page = rmqueue_by(zone, order, migratetype, task);
     while (page && !prep_new_page(m, page, order, gfp));
     return page;
 }
@@ -180,7 +181,7 @@ static inline unsigned take_from_zone(struct zone *zone, const struct alloc_requ
     if (r->order == 0)
         got = take_pages(zone, r->gfp, r->migratetype, r->nr, r->ret_pages);
     else
-        got = (r->ret_pages[0] = take_block(zone, r->gfp, r->migratetype, r->order)) != NULL;
+        got = (r->ret_pages[0] = take_block(zone, r->gfp, r->migratetype, r->order, mm_current(m))) != NULL;
     for (unsigned n = 0; m->nr_nodes > 1 && n < got; n++)
         zone_statistics(m, r->zonelist, zone);
     return got;
@@ -290,8 +291,22 @@ static __attribute__((noinline)) struct page *alloc_single_page_elsewhere(struct
     return alloc_single_page(m, gfp, task, mm_task_cpu(m, task), m->nr_nodes > 1);
 }
 
+/* Blocks come a short way too: the first zone is above its mark and has one. */
+static __attribute__((noinline)) struct page *alloc_block(struct machine *m, gfp_t gfp, unsigned order,
+                                                          struct task *task) {
+    const struct per_cpu_pageset *set = m->per_cpu[mm_task_cpu(m, task)].first_set[gfp_index(gfp)];
+    struct page *page = NULL;
+
+    if (order < MAX_ORDER && set && m->nr_nodes == 1 &&
+        zone_watermark_ok(set->zone, order, set->zone->pages_low, set->zone->type, ALLOC_WMARK_LOW))
+        page = take_block(set->zone, gfp, gfp_migratetype(m, gfp), order, task);
+    return page ? page : alloc_pages_any(m, gfp, order, NULL);
+}
+
 struct page *alloc_pages_by(struct machine *m, gfp_t gfp, unsigned order, struct task *task) {
-    if (__builtin_expect(order | (gfp & (__GFP_THISNODE | __GFP_COLD | __GFP_ZERO)), 0))
+    if (order)
+        return alloc_block(m, gfp, order, task);
+    if (__builtin_expect(gfp & (__GFP_THISNODE | __GFP_COLD | __GFP_ZERO), 0))
         return alloc_pages_any(m, gfp, order, NULL);
     if (__builtin_expect(m->nr_nodes > 1 || !task->cpu, 0))
         return alloc_single_page_elsewhere(m, gfp, task);

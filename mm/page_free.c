@@ -23,8 +23,8 @@ static inline bool is_plain_block(const struct page *page, unsigned order) {
     uint64_t state = page_pair(page_flags(page) & PAGE_ZONE_MASK, 0), odd = 0;
 
     for (unsigned i = 0; i < nr_looked_at(order); i++)
-        odd |= (page_state(page + i) ^ state) |
-               ~(uint32_t)atomic_load_explicit(&page[i].mapcount, memory_order_relaxed);
+        odd |=
+            (page_state(page + i) ^ state) | ~(uint32_t)atomic_load_explicit(&page[i].mapcount, memory_order_relaxed);
     return odd == 0;
 }
 
@@ -67,13 +67,13 @@ static __attribute__((noinline)) bool prepare_block(struct machine *m, struct pa
     return good;
 }
 
-static void free_pages_ok(struct machine *m, struct page *page, unsigned order) {
+static inline void free_pages_ok(struct machine *m, struct page *page, unsigned order, struct task *task) {
     if (compound_order(page))
         destroy_compound_page(m, page);
     if (__builtin_expect(!is_plain_block(page, order) || is_on_a_list(m, page), 0) && !prepare_block(m, page, order))
         return;
     atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-    free_one_page(page_zone(m, page), page, order);
+    free_one_page_by(page_zone(m, page), page, order, task);
 }
 
 static inline void free_hot_cold_page(struct machine *m, struct page *page, enum pcp_temperature which) {
@@ -113,7 +113,8 @@ void __pagevec_free(struct machine *m, struct pagevec *pvec) {
     pvec->nr = 0;
 }
 
-static __attribute__((noinline)) void free_pages_any(struct machine *m, struct page *page, unsigned order) {
+static __attribute__((noinline)) void free_pages_any(struct machine *m, struct page *page, unsigned order,
+                                                     struct task *task) {
     if (page_count(page) == 1 && !(page_flags(page) & NOT_PLAIN_WHEN_FREED))
         atomic_store_explicit(&page->count, 0, memory_order_relaxed);
     else if (!put_page_testzero(page))
@@ -121,7 +122,7 @@ static __attribute__((noinline)) void free_pages_any(struct machine *m, struct p
     if (order == 0)
         free_hot_page(m, page);
     else
-        free_pages_ok(m, page, order);
+        free_pages_ok(m, page, order, task);
 }
 
 /* A page that the short way has readied for the lists. listed: it is on one already. */
@@ -159,7 +160,7 @@ free_plain_page(struct machine *m, struct page *page, const struct task *task, s
 }
 
 /* A single page that is not plain, or not of the zone where its CPU freed last. */
-static __attribute__((noinline)) void free_single_page(struct machine *m, struct page *page, const struct task *task) {
+static __attribute__((noinline)) void free_single_page(struct machine *m, struct page *page, struct task *task) {
     struct per_cpu *per_cpu = &m->per_cpu[mm_task_cpu(m, task)];
     struct zone *zone = page_zone(m, page);
     struct per_cpu_pageset *set = zone ? &zone->pageset[per_cpu - m->per_cpu] : NULL;
@@ -167,12 +168,12 @@ static __attribute__((noinline)) void free_single_page(struct machine *m, struct
     if (set && set != atomic_load_explicit(&per_cpu->last_set, memory_order_relaxed))
         atomic_store_explicit(&per_cpu->last_set, set, memory_order_relaxed);
     if (!set || !free_plain_page(m, page, task, set))
-        free_pages_any(m, page, 0);
+        free_pages_any(m, page, 0, task);
 }
 
 void free_pages_by(struct machine *m, struct page *page, unsigned order, struct task *task) {
     if (__builtin_expect(order, 0))
-        free_pages_any(m, page, order);
+        free_pages_any(m, page, order, task);
     else if (__builtin_expect(!task->cpu || !free_plain_page(m, page, task,
                                                              atomic_load_explicit(&m->per_cpu[*task->cpu].last_set,
                                                                                   memory_order_relaxed)),
@@ -199,7 +200,7 @@ void put_page(struct machine *m, struct page *page) {
         lru_forget_page(m, page);
     order = compound_order(page);
     if (order)
-        free_pages_ok(m, page, order);
+        free_pages_ok(m, page, order, mm_current(m));
     else
         free_hot_page(m, page);
 }

@@ -69,6 +69,21 @@ void pageblock_give(struct pageblock *block, pageblock_map map, unsigned at, uns
 void pageblock_give_singles(struct pageblock *block, pageblock_map map, unsigned word, uint64_t frames, unsigned nr);
 /* Takes the first 2^order frames of a free block of exactly order from. Returns its first frame's number. */
 unsigned pageblock_take(struct pageblock *block, pageblock_map map, unsigned order, unsigned from);
+/* Frees a pageblock that is wholly in use, and takes one that is wholly free. */
+static inline void pageblock_give_all(struct pageblock *block, pageblock_map map) {
+    for (unsigned i = 0; i < PAGEBLOCK_WORDS; i++)
+        __atomic_store_n(&map[i], UINT64_MAX, __ATOMIC_RELAXED);
+    block->counts.packed = block_count_field(PAGEBLOCK_ORDER);
+    block->nr_free = PAGEBLOCK_PAGES;
+    block->full = UINT8_MAX;
+}
+static inline void pageblock_take_all(struct pageblock *block, pageblock_map map) {
+    for (unsigned i = 0; i < PAGEBLOCK_WORDS; i++)
+        __atomic_store_n(&map[i], 0, __ATOMIC_RELAXED);
+    block->counts.packed = 0;
+    block->nr_free = 0;
+    block->full = 0;
+}
 /* Takes the free block at frame `at`, of exactly that order. */
 void pageblock_take_at(struct pageblock *block, pageblock_map map, unsigned at, unsigned order);
 /* Takes up to nr single frames, those in broken words first. Returns how many; their numbers are added to base. */

@@ -61,9 +61,10 @@ static void unlink_block(struct zone *zone, struct zone_shard *shard, uint32_t i
     if (block->next != PAGEBLOCK_NONE)
         return;
     shard->fullness[type][fullness] = (uint16_t)(shard->fullness[type][fullness] & ~(1u << order));
-    for (unsigned i = 0; i < FULLNESS_CLASSES; i++)
+    /* Wholly free ones are of one class. */
+    for (unsigned i = 0; order < PAGEBLOCK_ORDER && i < FULLNESS_CLASSES; i++)
         others |= shard->fullness[type][i];
-    set_orders(shard, type, others);
+    set_orders(shard, type, (shard->orders[type] & ~(1u << order)) | others);
 }
 
 uint32_t shard_other_half(const struct zone *zone, uint32_t index) {
@@ -109,7 +110,7 @@ static bool may_pair(unsigned a_type, unsigned b_type) {
     return (a_type == MIGRATE_ISOLATE) == (b_type == MIGRATE_ISOLATE);
 }
 
-static void list_whole(struct zone *zone, struct zone_shard *shard, uint32_t index, unsigned type) {
+void shard_list_whole(struct zone *zone, struct zone_shard *shard, uint32_t index, unsigned type) {
     uint32_t other = shard_other_half(zone, index), first = index < other ? index : other;
 
     if (other == PAGEBLOCK_NONE || zone->pageblocks[other].place != PLACE_WHOLE ||
@@ -143,7 +144,7 @@ void shard_relist(struct zone *zone, uint32_t index, unsigned type) {
             link_block(zone, shard, index, place);
     } else if (block->list_type != type || block->place < PLACE_WHOLE || block->place == PLACE_NONE) {
         shard_unlist(zone, index);
-        list_whole(zone, shard, index, type);
+        shard_list_whole(zone, shard, index, type);
     }
 }
 

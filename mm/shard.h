@@ -75,6 +75,8 @@ void shard_publish(struct zone *zone, struct zone_shard *shard);
  * wholly free beside another such becomes one block of order 10 with it.
  */
 void shard_relist(struct zone *zone, uint32_t index, unsigned type);
+/* The same for one that has become wholly free and is on no list. */
+void shard_list_whole(struct zone *zone, struct zone_shard *shard, uint32_t index, unsigned type);
 /* Takes a pageblock off its list, and apart from the other half of its order 10 block. */
 void shard_unlist(struct zone *zone, uint32_t index);
 /* The fullest pageblock that serves type and whose largest free block is of one of those orders; or PAGEBLOCK_NONE. */
@@ -104,9 +106,25 @@ static inline void shard_give(struct zone *zone, struct zone_shard *shard, uint3
     struct pageblock *block = &zone->pageblocks[index];
     block_counts_t before = block->counts;
 
+    if (order == PAGEBLOCK_ORDER) {
+        pageblock_give_all(block, zone->pageblock_maps[index]);
+        shard_add_nr_free(shard, PAGEBLOCK_ORDER, 1);
+        shard_list_whole(zone, shard, index, pageblock_serves(zone, index));
+        return;
+    }
     pageblock_give(block, zone->pageblock_maps[index], pfn % PAGEBLOCK_PAGES, order);
     shard_recount(shard, before, block->counts);
     shard_relist(zone, index, pageblock_serves(zone, index));
+}
+
+/* Takes a pageblock that is wholly free; what comes free of it later is type's. */
+static inline void shard_take_whole(struct zone *zone, struct zone_shard *shard, uint32_t index, unsigned type) {
+    struct pageblock *block = &zone->pageblocks[index];
+
+    shard_unlist(zone, index);
+    block->list_type = (uint8_t)type;
+    pageblock_take_all(block, zone->pageblock_maps[index]);
+    shard_add_nr_free(shard, PAGEBLOCK_ORDER, -1);
 }
 
 /* The first thing wrong with how the pageblock is listed, or NULL. */
