@@ -249,32 +249,41 @@ void free_one_page_by(struct zone *zone, struct page *page, unsigned order, stru
     shard_unlock(zone, shard, slot, task);
 }
 
+/* Frames of one word of a pageblock's map. */
+static void give_some_of_word(struct zone *zone, struct zone_shard *shard, uint32_t pfn, uint64_t frames, unsigned nr) {
+    uint32_t index = pageblock_index(zone, pfn);
+    struct pageblock *block = &zone->pageblocks[index];
+    block_counts_t before = block->counts;
+
+    pageblock_give_singles(block, zone->pageblock_maps[index], pfn % PAGEBLOCK_PAGES / 64, frames, nr);
+    shard_recount(shard, before, block->counts);
+    shard_relist(zone, index, pageblock_serves(zone, index));
+}
+
 /* Frames of one shard, whose lock is held. Neighbours in one word of the map go together. */
 static void give_singles(struct zone *zone, struct zone_shard *shard, unsigned count, const uint32_t *pfns) {
     long became[PAGEBLOCK_ORDER + 1] = {0}, smaller = 0; /* by order: single frames that became a block of it */
+    struct pageblock *const blocks = zone->pageblocks;
+    pageblock_map *const maps = zone->pageblock_maps;
+    const uint32_t first = zone->first_pageblock;
 
     for (unsigned i = 0, n; i < count; i += n) {
-        uint32_t pfn = pfns[i], index = pageblock_index(zone, pfn);
-        struct pageblock *block = &zone->pageblocks[index];
+        uint32_t pfn = pfns[i], index = (pfn >> PAGEBLOCK_ORDER) - first;
         uint64_t frames = UINT64_C(1) << pfn % 64;
-        block_counts_t before;
+        unsigned order = PAGEBLOCK_ORDER, type;
 
-        for (n = 1; i + n < count && pfns[i + n] / 64 == pfn / 64; n++)
+        for (n = 1; i + n < count && (pfns[i + n] ^ pfn) < 64; n++)
             frames |= UINT64_C(1) << pfns[i + n] % 64;
-        if (__builtin_expect(n == 1 && block->place != PLACE_NONE, 1)) {
-            unsigned order = pageblock_give_single(block, zone->pageblock_maps[index], pfn % PAGEBLOCK_PAGES);
-
-            if (__builtin_expect(order < PAGEBLOCK_ORDER, 1)) {
-                became[order]++;
-                if (__builtin_expect(!shard_is_in_place(block, pageblock_serves(zone, index)), 0))
-                    shard_relist(zone, index, pageblock_serves(zone, index));
-                continue;
-            }
+        if (n == 1 && blocks[index].place != PLACE_NONE)
+            order = pageblock_give_single(&blocks[index], maps[index], pfn % PAGEBLOCK_PAGES);
+        if (__builtin_expect(order == PAGEBLOCK_ORDER, 0)) {
+            give_some_of_word(zone, shard, pfn, frames, n);
+            continue;
         }
-        before = block->counts;
-        pageblock_give_singles(block, zone->pageblock_maps[index], pfn % PAGEBLOCK_PAGES / 64, frames, n);
-        shard_recount(shard, before, block->counts);
-        shard_relist(zone, index, pageblock_serves(zone, index));
+        became[order]++;
+        type = pageblock_serves(zone, index);
+        if (__builtin_expect(!shard_is_in_place(&blocks[index], type), 0))
+            shard_relist(zone, index, type);
     }
     /* A block of an order has taken one of each smaller order with it. */
     for (unsigned order = PAGEBLOCK_ORDER; order-- > 0; smaller += became[order])
