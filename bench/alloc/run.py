@@ -35,7 +35,8 @@ EXPERIMENTS = {
 }
 GROWTH_GIB = (1, 4, 16, 64, 256, 1024)
 FRAMES = 1 << 20
-COUNTED_FRAMES, COUNTED_OPS = 1 << 16, 10240
+# A zone of 1 GiB has lists and batches of the sizes that larger ones have.
+COUNTED_FRAMES, COUNTED_OPS = 1 << 18, (10240, 51200)
 
 
 class Allocators:
@@ -73,24 +74,31 @@ class Allocators:
             self.bench.fail(f"{name} {arguments}: status {done.returncode}: {done.stderr[-300:]}")
         return [float(line) for line in done.stdout.split()]
 
-    def instructions(self, name, row):
-        """Per operation, as callgrind counts; None without valgrind."""
+    def count(self, name, row, ops, repeats):
+        """Instructions that callgrind counts within the row's function; None without valgrind."""
         _, _, function, _ = ROWS[row]
         command, environment = self.how[name]
         out = os.path.join(self.bench.dir, "callgrind.out")
         try:
             done = subprocess.run(["valgrind", "--tool=callgrind", f"--toggle-collect={function}",
-                                   f"--callgrind-out-file={out}", *command, row, "1", str(COUNTED_FRAMES),
-                                   str(COUNTED_OPS), "0"],
+                                   f"--callgrind-out-file={out}", *command, row, "1", str(COUNTED_FRAMES), str(ops),
+                                   str(repeats)],
                                   env={**os.environ, **environment}, check=False, capture_output=True, text=True,
                                   timeout=900)
         except FileNotFoundError:
             return None
         found = re.search(r"Collected : (\d+)", done.stderr)
-        if done.returncode != 0 or not found:
-            return None
-        filled = COUNTED_FRAMES - COUNTED_FRAMES // 64
-        return int(found.group(1)) / (filled if row in ("fill", "free") else COUNTED_OPS)
+        return int(found.group(1)) if done.returncode == 0 and found else None
+
+    def instructions(self, name, row):
+        """Per operation: what one run has more than a shorter one, so that nothing of its beginning is in it."""
+        if row in ("fill", "free"):
+            less, more = self.count(name, row, 1, 0), self.count(name, row, 1, 1)
+            ops = COUNTED_FRAMES - COUNTED_FRAMES // 64
+        else:
+            less, more = (self.count(name, row, ops, 0) for ops in COUNTED_OPS)
+            ops = COUNTED_OPS[1] - COUNTED_OPS[0]
+        return None if less is None or more is None else (more - less) / ops
 
 
 def summary(values):
