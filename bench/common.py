@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the benches share: compiling their programs, running them, medians, tables and progress."""
 
+import argparse
 import atexit
 import contextlib
 import json
@@ -17,6 +18,52 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MIB = 1 << 20
+
+
+class Options(argparse.ArgumentParser):
+    """What is wrong with the options is said in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; --help tells more\n")
+
+    def only(self, values, known, what):
+        """The values, which must be known ones; all that are known if none are given."""
+        for value in values or ():
+            if value not in known:
+                self.error(f"there is no {what} '{value}'; there are {', '.join(map(str, known))}")
+        return [value for value in known if not values or value in values]
+
+
+def words(kind=str):
+    """An option's type: a list with commas between, each of this kind."""
+    def read(text):
+        try:
+            return [kind(word) for word in text.split(",") if word]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is no list") from None
+    return read
+
+
+def positive(kind=float):
+    def read(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < 1e9:
+            raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+        return value
+    return read
+
+
+class Ran:
+    """How a program ran: it and all of its children."""
+
+    def __init__(self, wall_s, output, usage):
+        self.wall_s = wall_s
+        self.output = output
+        self.cpu_s = usage.ru_utime + usage.ru_stime
+        self.peak_bytes = usage.ru_maxrss * 1024  # of the largest process
 
 
 class Bench:
@@ -42,17 +89,18 @@ class Bench:
                 os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
 
-    def compile(self, source):
-        program = os.path.join(self.dir, os.path.basename(source)[:-2])
+    def compile(self, *sources):
+        """A C program of these files, called after the first."""
+        program = os.path.join(self.dir, os.path.basename(sources[0])[:-2])
         subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-pthread", "-o", program,
-                        os.path.join(ROOT, source)], check=True)
+                        *(os.path.join(ROOT, source) for source in sources), "-lm"], check=True)
         return program
 
     def weir(self, command, ram_bytes, *options):
         return [self.weir_path, "run", "--ram", str(ram_bytes), "--swap", self.dir, *options, "--", *command]
 
-    def run(self, command, timeout_s, before=None, stdin=None, on_line=None):
-        """Runs to the end. Returns (seconds, its output). A failure of the program ends the bench.
+    def run(self, command, timeout_s, stdin=None, on_line=None):
+        """Runs to the end. Returns how it ran. A failure of the program ends the bench.
 
         The output goes to a file: a pipe would make the program wait for its reader. on_line is called, from another
         thread, for each line of it as it comes.
@@ -62,14 +110,15 @@ class Bench:
             out = stack.enter_context(tempfile.NamedTemporaryFile(dir=self.dir))
             err = stack.enter_context(tempfile.TemporaryFile(dir=self.dir))
             start = time.monotonic()
-            self.child = subprocess.Popen(command, stdin=source, stdout=out, stderr=err, preexec_fn=before,
+            self.child = subprocess.Popen(command, stdin=source, stdout=out, stderr=err,
                                           start_new_session=True, cwd=self.dir)
             done = threading.Event()
             watcher = threading.Thread(target=self.watch, args=(out.name, done, timeout_s, on_line), daemon=True)
             watcher.start()
             try:
-                self.child.wait()
+                _, status, usage = os.wait4(self.child.pid, 0)
                 wall_s = time.monotonic() - start
+                self.child.returncode = os.waitstatus_to_exitcode(status)
             finally:
                 done.set()
                 watcher.join()
@@ -80,7 +129,14 @@ class Bench:
                 self.fail(f"{' '.join(command)[:300]}: status {self.child.returncode}{late}: "
                           f"{err.read().decode('utf-8', 'replace')[-600:]}")
             out.seek(0)
-            return wall_s, out.read()
+            return Ran(wall_s, out.read(), usage)
+
+    def run_quickly(self, command):
+        """Runs what says nothing and ends at once, so that starting it is most of what it takes."""
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      start_new_session=True, cwd=self.dir)
+        if self.child.wait() != 0:
+            self.fail(f"{' '.join(command)[:300]}: status {self.child.returncode}")
 
     def watch(self, path, done, timeout_s, on_line):
         end = time.monotonic() + timeout_s

@@ -76,9 +76,9 @@ def main():
             ways = [("native_s", command), ("weir_s", bench.weir(command, args.ram * MIB))]
             for way, how in ways if number % 2 == 0 else reversed(ways):
                 bench.progress(f"round {number + 1} of {args.rounds}, {name}, {way[:-2]}")
-                seconds, output = bench.run(how, 120, stdin=stdin)
-                results[name][way].append(seconds)
-                outputs.append(output)
+                ran = bench.run(how, 120, stdin=stdin)
+                results[name][way].append(ran.wall_s)
+                outputs.append(ran.output)
             if outputs[0] != outputs[1]:
                 bench.fail(f"{name}: under weir its output is another")
     bench.clear_progress()

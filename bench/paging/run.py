@@ -1,171 +1,186 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Twice the budget, touched in order and at random: weir beside Linux's own swap file.
+"""Data larger than RAM, touched in many ways: weir beside Linux's swap file, zram and zswap, charged alike.
 
-Linux's side runs in a memory cgroup of the same size as weir's budget, with a swap file on the same disk; both are made
-here and removed again, whatever happens. The contenders take turns; medians of all rounds are shown. Needs root.
+Linux's ways run in a memory cgroup, with a swap file on the disk that weir's lies on. Where a compressed pool is not
+charged to the cgroup its limit is lowered until limit and peak pool together are no more than weir's --ram. All take
+turns; medians of the rounds are shown. Everything made for it is removed, however it ends. Needs root.
 """
 
-import argparse
-import contextlib
+import glob
+import json
 import os
-import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import common  # noqa: E402
+import contest  # noqa: E402
+import extras  # noqa: E402
+import report  # noqa: E402
 from common import MIB  # noqa: E402
+from workloads import CONTENTS, PATTERNS, RATIOS  # noqa: E402
 
-PHASES = (("fill", "fill MB/s"), ("read", "read MB/s"), ("rewrite", "rewrite MB/s"),
-          ("random_read", "random reads/s"), ("random_write", "random writes/s"), ("check", "read again MB/s"))
-LINUX = "Linux swap file"
-
-
-def mounts(kind):
-    with open("/proc/mounts", encoding="utf-8") as file:
-        for line in file:
-            _, place, fstype, options = line.split()[:4]
-            if fstype == kind:
-                yield place, options.split(",")
+SOURCES = [os.path.join("bench/paging", name) for name in ("patterns.c", "contents.c", "draw.c", "latency.c")]
 
 
-def write_text(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+class Cell:
+    """One kind of workload, and what each contender made of it."""
+
+    def __init__(self, contents, times, threads, region_mib):
+        self.contents = contents
+        self.times = times
+        self.threads = threads
+        self.region_mib = region_mib
+        self.results = {}  # contender: [{pattern: figures} of each round]
+        self.charges = {}  # contender: [Charge of each round]
+        self.unfit = {}
+
+    def workload(self):
+        return f"{self.contents} {self.times:g} {self.threads}"
+
+    def title(self):
+        return (f"{self.region_mib} MiB, {self.times:g} times the budget, {CONTENTS[self.contents]}, "
+                f"{self.threads} thread{'s' * (self.threads > 1)}")
+
+    def medians(self):
+        """contender: {pattern: {figure: median}}"""
+        return {who: {pattern: {figure: common.median([run[pattern][figure] for run in runs]) for figure in figures}
+                      for pattern, figures in runs[0].items()}
+                for who, runs in self.results.items() if runs}
 
 
-class KernelSwap:
-    """A memory cgroup and a swap file, for as long as the bench lasts."""
-
-    def __init__(self, bench, budget_bytes, swap_bytes):
-        self.bench = bench
-        self.cgroup = self.make_cgroup(budget_bytes)
-        # Undone in reverse order: the program is gone before its group, and the swap file empty before it goes.
-        bench.undo.callback(self.remove_cgroup)
-        self.file = os.path.join(bench.dir, "swapfile")
-        with open(self.file, "wb") as file:
-            os.chmod(self.file, 0o600)
-            os.posix_fallocate(file.fileno(), 0, swap_bytes)
-        subprocess.run(["mkswap", self.file], check=True, stdout=subprocess.DEVNULL)
-        bench.undo.callback(self.swap_off)
-        done = subprocess.run(["swapon", "--priority", "32767", self.file], capture_output=True, check=False)
-        if done.returncode:
-            bench.fail("swapon: " + done.stderr.decode().strip())
-        bench.undo.callback(bench.kill_child)
-
-    def make_cgroup(self, budget_bytes):
-        name = f"weir-bench-{os.getpid()}"
-        for place, options in mounts("cgroup"):
-            if "memory" in options:
-                path = os.path.join(place, name)
-                os.mkdir(path)
-                write_text(os.path.join(path, "memory.limit_in_bytes"), str(budget_bytes))
-                return path
-        for place, _ in mounts("cgroup2"):
-            with open(os.path.join(place, "cgroup.controllers"), encoding="ascii") as file:
-                if "memory" not in file.read().split():
-                    continue
-            with open(os.path.join(place, "cgroup.subtree_control"), encoding="ascii") as file:
-                if "memory" not in file.read().split():
-                    write_text(os.path.join(place, "cgroup.subtree_control"), "+memory")
-                    self.bench.undo.callback(write_text, os.path.join(place, "cgroup.subtree_control"), "-memory")
-            path = os.path.join(place, name)
-            os.mkdir(path)
-            write_text(os.path.join(path, "memory.max"), str(budget_bytes))
-            return path
-        return self.bench.fail("there is no memory cgroup")
-
-    def enter(self):
-        """In the child, before exec."""
-        write_text(os.path.join(self.cgroup, "cgroup.procs"), str(os.getpid()))
-
-    def remove_cgroup(self):
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                os.rmdir(self.cgroup)
-                return
-            time.sleep(0.05)
-        print(f"bench/paging: {self.cgroup} is left behind: rmdir it", file=sys.stderr)
-
-    def swap_off(self):
-        with open("/proc/swaps", encoding="utf-8") as file:
-            if self.file not in file.read():
-                return
-        if subprocess.run(["swapoff", self.file], check=False).returncode:
-            print(f"bench/paging: {self.file} is left behind: swapoff it", file=sys.stderr)
+def kernel_threads():
+    """Those that reclaim for everybody."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        try:
+            with open(path, encoding="utf-8") as file:
+                if file.read().startswith("kswapd"):
+                    found.append(path.split("/")[2])
+        except OSError:
+            continue
+    return ",".join(found[:16]) or "0"
 
 
-def figures_of(output):
-    """From touch's lines: MB/s for what goes in order, pages a second for what does not."""
-    figures = {}
-    for line in output.decode().splitlines():
-        name, nr, seconds = line.split()
-        rate = int(nr) / float(seconds)
-        figures[name] = rate if name.startswith("random") else rate * 4096 / 1e6
-    return figures
+def parse_options():
+    parser = common.Options(prog="bench/paging", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("weir", nargs="?", help="the command; without it only Linux is measured")
+    parser.add_argument("--quick", action="store_true", help="about four minutes: twice the budget, one thread, half "
+                        "compressible, a second for each pattern, three rounds, one share for zram")
+    parser.add_argument("--budget", type=common.positive(int), default=512, metavar="MIB", help="RAM of each (512)")
+    parser.add_argument("--rounds", type=common.positive(int), metavar="N", help="of which medians are shown (5)")
+    parser.add_argument("--seconds", type=common.positive(), metavar="S", help="for each pattern (2)")
+    parser.add_argument("--shift", type=common.positive(), metavar="S", help="the hot set shifts so often (5)")
+    parser.add_argument("--only", type=common.words(), metavar="PATTERN,...", help=", ".join(PATTERNS))
+    parser.add_argument("--contents", type=common.words(), metavar="KIND,...", help=", ".join(CONTENTS))
+    parser.add_argument("--sizes", type=common.words(float), metavar="N,...", help="times the budget (2,4,8)")
+    parser.add_argument("--threads", type=common.words(int), metavar="N,...", help="(1,2)")
+    parser.add_argument("--variants", type=common.words(), metavar="NAME,...",
+                        help="native, file, zram and its share, zswap, weir")
+    parser.add_argument("--zram", type=common.words(int), metavar="PERCENT,...",
+                        help="shares of the budget that zram's pool may take, each a variant (40,70)")
+    parser.add_argument("--zswap", type=common.positive(int), default=40, metavar="PERCENT", help="the same for zswap")
+    parser.add_argument("--also", action="append", metavar="NAME=OPTIONS", help="weir once more, with these options")
+    parser.add_argument("--no-extras", action="store_true", help="only the patterns")
+    parser.add_argument("--dir", help="folder for swap files, on the disk to be measured (TMPDIR or /var/tmp)")
+    parser.add_argument("--json", metavar="FILE")
+    args = parser.parse_args()
+    quick = args.quick
+    args.rounds = args.rounds or (3 if quick else 5)
+    args.seconds = args.seconds or (1 if quick else 2)
+    args.shift = args.shift or (1 if quick else 5)
+    args.sizes = args.sizes or ([2] if quick else [2, 4, 8])
+    args.threads = args.threads or ([1] if quick else [1, 2])
+    args.contents = parser.only(args.contents or (["half"] if quick else None), CONTENTS, "contents")
+    args.only = parser.only(args.only, PATTERNS, "pattern")
+    args.zram = args.zram or ([70] if quick else [40, 70])
+    args.also = contest.parse_also(args.also)
+    known = ["native", "file", *(f"zram{share}" for share in args.zram), "zswap", "weir", *dict(args.also)]
+    args.variants = parser.only(args.variants, known, "variant")
+    check_options(parser, args)
+    return args
 
 
-def show(results, contents):
-    rows = [[f"{contents} of each page random"] + [title for _, title in PHASES]]
-    medians = {who: {name: common.median([round_[name] for round_ in rounds]) for name, _ in PHASES}
-               for who, rounds in results.items() if rounds}
-    for who, values in medians.items():
-        rows.append([who] + [f"{values[name]:,.0f}" for name, _ in PHASES])
-    if LINUX in medians:
-        for who, values in medians.items():
-            if who != LINUX:
-                rows.append([f"{who} / Linux"] + [f"{values[name] / medians[LINUX][name]:.2f}" for name, _ in PHASES])
-    common.table(rows)
-    return medians
+def check_options(parser, args):
+    if args.budget < 16:
+        parser.error("--budget: weir takes at least 16 MiB")
+    if any(not 1 <= share <= 90 for share in [*args.zram, args.zswap]):
+        parser.error("--zram and --zswap are from 1 to 90 percent")
+    if any(not 0 < size <= 64 for size in args.sizes) or any(not 1 <= nr <= 64 for nr in args.threads):
+        parser.error("--sizes and --threads are above 0 and at most 64")
+    if args.weir and not os.access(args.weir, os.X_OK):
+        parser.error(f"there is no {args.weir}; run make first")
+    if args.dir and not os.path.isdir(args.dir):
+        parser.error(f"--dir: there is no folder {args.dir}")
+
+
+def run_cell(bench, contenders, cell, args, program):
+    base = [program, "--mib", str(cell.region_mib), "--contents", cell.contents, "--threads", str(cell.threads),
+            "--seconds", str(args.seconds), "--shift", str(args.shift), "--watch", kernel_threads()]
+    for number in range(args.rounds):
+        for contender in contenders.here:
+            if contender.name in cell.unfit:
+                continue
+            what = f"{cell.workload()}, round {number + 1} of {args.rounds}, {contender.title}"
+            bench.progress(what)
+            try:
+                ran, charge = contenders.run(
+                    contender, cell.workload(), [*base, *args.only], 900, cell.region_mib * MIB, RATIOS[cell.contents],
+                    trial=[*base, "fill"],
+                    on_line=lambda line, what=what: bench.progress(f"{what}: {json.loads(line)['pattern']}"))
+            except contest.Unfit as why:
+                cell.unfit[contender.name] = str(why)
+                cell.results.pop(contender.name, None)
+                continue
+            figures = [json.loads(line) for line in ran.output.decode().splitlines()]
+            cell.results.setdefault(contender.name, []).append({line.pop("pattern"): line for line in figures})
+            cell.charges.setdefault(contender.name, []).append(charge)
+
+
+def estimate_s(args, nr_contenders):
+    """How long it takes, about: a fill goes at 400 MB/s; what fits is charged alike by two more."""
+    one = sum(PATTERNS[name].length * args.seconds * 0.8 for name in args.only) + 1
+    one += 3 * args.shift if "shift" in args.only else 0
+    sum_s = 0
+    for size in args.sizes:
+        fill_s = size * args.budget * MIB / 400e6
+        sum_s += nr_contenders * (args.rounds * (one + fill_s) + fill_s)
+    return sum_s * len(args.contents) * len(args.threads)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("weir", nargs="?", help="the command; without it only Linux is measured")
-    parser.add_argument("--budget", type=int, default=512, metavar="MIB", help="RAM of both (512)")
-    parser.add_argument("--times", type=float, default=2, help="the region is so many budgets (2)")
-    parser.add_argument("--random", type=int, default=100000, metavar="N", help="random touches a phase (100000)")
-    parser.add_argument("--contents", choices=("half", "none", "all"), default="half",
-                        help="what of a page compresses (half)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=6, help="begin no round after this time (6)")
-    parser.add_argument("--dir", help="folder for swap files, on the disk to be measured (TMPDIR or /var/tmp)")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--only", action="append", metavar="TEXT", help="only contenders whose name contains it")
-    args = parser.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("bench/paging: needs root, to make a memory cgroup and a swap file for Linux's side")
-
+    args = parse_options()
+    contest.need_root("paging")
     bench = common.Bench("paging", args.weir and os.path.abspath(args.weir), args.dir)
-    budget, region_mib = args.budget * MIB, int(args.budget * args.times)
-    touch = [bench.compile("bench/paging/touch.c"), str(region_mib), str(args.random), args.contents]
-    kernel = KernelSwap(bench, budget, (region_mib + 256) * MIB)
-    contenders = {LINUX: (touch, kernel.enter)}
-    if args.weir:
-        contenders["weir, swap file alone"] = (bench.weir(touch, budget, "--zpool", "0"), None)
-        contenders["weir"] = (bench.weir(touch, budget), None)
-    if args.only:
-        contenders = {who: how for who, how in contenders.items() if any(text in who for text in args.only)}
-
-    results = {who: [] for who in contenders}
-    for number in range(args.rounds):
-        if number and bench.elapsed_s() > args.minutes * 60:
-            break
-        for who, (command, before) in contenders.items():
-            what = f"round {number + 1} of {args.rounds}, {who}"
-            bench.progress(what)
-            _, output = bench.run(command, 300, before=before, on_line=lambda line, what=what: bench.progress(
-                f"{what}: {line.split()[0]} {float(line.split()[2]):.1f} s"))
-            results[who].append(figures_of(output))
-    bench.clear_progress()
-    rounds = len(next(iter(results.values())))
-    print(f"{region_mib} MiB touched in {args.budget} MiB of RAM, medians of {rounds} rounds; "
-          f"every word that was read was checked")
-    medians = show(results, {"half": "half", "none": "all", "all": "nothing"}[args.contents])
-    if args.json:
-        common.save_json(args.json, {"machine": common.machine(), "budget_mib": args.budget, "region_mib": region_mib,
-                                     "contents": args.contents, "medians": medians, "rounds": results})
+    program = bench.compile(*SOURCES)
+    sizes = {size: int(args.budget * size) for size in args.sizes}
+    contenders = contest.Contest(bench, args.budget * MIB, (max([2 * args.budget, *sizes.values()]) + 256) * MIB,
+                                 args.zram, args.zswap, args.also)
+    contenders.choose(args.variants)
+    seconds = estimate_s(args, len(contenders.here))
+    print(f"{args.budget} MiB of RAM for each; every word that is read is checked; medians of {args.rounds} rounds; "
+          f"about {seconds / 60:.0f} minutes")
+    for title, reason in contenders.not_had().items():
+        print(f"not to be had here: {title}: {reason}")
+    cells = []
+    data = {"machine": common.machine(), "options": vars(args), "not_had": contenders.not_had()}
+    for contents in args.contents:
+        for size in args.sizes:
+            for threads in args.threads:
+                cell = Cell(contents, size, threads, sizes[size])
+                run_cell(bench, contenders, cell, args, program)
+                bench.clear_progress()
+                cells.append(cell)
+                report.show_cell(cell, contenders, args)
+                data["cells"] = [report.data_of(each, contenders) for each in cells]
+                if args.json:
+                    common.save_json(args.json, data)
+    if not args.no_extras:
+        data["extras"] = extras.run(bench, contenders, args, program)
+        bench.clear_progress()
+        extras.show(data["extras"])
+        if args.json:
+            common.save_json(args.json, data)
 
 
 if __name__ == "__main__":

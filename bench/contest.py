@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Contenders that run the same workload in the same memory: without a limit, under weir, and under each of Linux's ways.
+
+Who cannot be had here is kept with the reason, and so is who could not be charged alike for a workload.
+"""
+
+import contextlib
+import os
+import shlex
+import sys
+
+import linux_swap
+import memory_group
+import undo
+from common import MIB
+
+TRIES = 6
+
+
+class Charge:
+    """What a run was allowed, and took, beside weir's budget."""
+
+    def __init__(self, limit_bytes, pool_bytes, peak_bytes):
+        self.limit_bytes = limit_bytes
+        self.pool_bytes = pool_bytes
+        self.peak_bytes = peak_bytes
+
+    def sum_bytes(self):
+        return self.limit_bytes + self.pool_bytes
+
+
+class Unfit(Exception):
+    """This contender cannot run the workload charged alike; the text says why."""
+
+
+class Native:
+    """Without any limit."""
+
+    name = "native"
+    title = "native"
+    reason = None
+
+
+class Weir:
+    """Under weir, with these options."""
+
+    reason = None
+
+    def __init__(self, name, options=()):
+        self.name = name
+        self.title = name
+        self.options = list(options)
+
+
+class Contest:
+    """Who competes, and how each runs."""
+
+    def __init__(self, bench, ram_bytes, swap_bytes, shares, zswap_share, also):
+        self.bench = bench
+        self.ram_bytes = ram_bytes
+        self.lock = undo.take_lock()
+        if not self.lock:
+            bench.fail(f"another bench is running: it holds {undo.LOCK}")
+        undo.undo_leftovers({os.path.dirname(bench.dir), "/var/tmp"})
+        self.undo = undo.Undo(bench.dir)
+        self.controller = memory_group.Controller(self.undo)
+        swap_file = linux_swap.SwapFile(self.undo, bench.dir, swap_bytes)
+        self.linux = [linux_swap.FileContender(swap_file),
+                      *(linux_swap.ZramContender(swap_file, share) for share in shares),
+                      linux_swap.ZswapContender(swap_file, self.controller.charges_zswap(), zswap_share)]
+        self.all = [Native(), *self.linux]
+        if bench.weir_path:
+            self.all += [Weir("weir"), *(Weir(name, options) for name, options in also)]
+        for contender in self.linux:
+            contender.reason = self.controller.reason or contender.reason
+        self.here = [contender for contender in self.all if not contender.reason]
+        self.plans = {}
+        self.unfit = {}  # (contender, workload): why
+
+    def choose(self, names):
+        """Only these, if any are named; which is an error if one is unknown."""
+        known = [contender.name for contender in self.all]
+        for name in names or ():
+            if name not in known:
+                self.bench.usage(f"there is no variant '{name}'; there are {', '.join(known)}")
+        if names:
+            self.here = [contender for contender in self.here if contender.name in names]
+
+    def not_had(self):
+        return {contender.title: contender.reason for contender in self.all if contender.reason}
+
+    def run(self, contender, workload, command, timeout_s, total_bytes, ratio, trial=None, ram_bytes=None, **how):
+        """Runs the command. Returns how it ran and its Charge. Raises Unfit.
+
+        total_bytes of data are expected to compress to ratio of themselves: where the search for a limit begins. trial
+        is a shorter command that needs as much memory; the search uses it.
+        """
+        ram = ram_bytes or self.ram_bytes
+        if isinstance(contender, (Native, Weir)):
+            if isinstance(contender, Weir):
+                command = self.bench.weir(command, ram, *contender.options)
+            with self.group() as group:
+                ran = self.bench.run(group.inside(command) if group else command, timeout_s, **how)
+                return ran, Charge(ram, 0, group.peak_bytes() if group else None)
+        return self.run_linux(contender, workload, command, timeout_s, (ram, total_bytes, ratio), trial, **how)
+
+    @contextlib.contextmanager
+    def group(self):
+        """A group without a limit shows what weir takes; there may be none on this machine."""
+        if self.controller.reason:
+            yield None
+        else:
+            with self.controller.group() as group:
+                yield group
+
+    def run_linux(self, contender, workload, command, timeout_s, demand, trial, **how):
+        key = (contender.name, workload)
+        if key in self.unfit:
+            raise Unfit(self.unfit[key])
+        plan = self.plans.get(key) or contender.first_plan(*demand)
+        for _ in range(TRIES):
+            plan.settled = plan.settled or contender.charged
+            trying = trial and not plan.settled
+            with contender.ready(plan) as pool, self.controller.group(plan.limit_bytes) as group:
+                with linux_swap.sampled(pool):
+                    ran = self.bench.run(group.inside(trial if trying else command), timeout_s, **how)
+                charge = Charge(plan.limit_bytes, 0 if contender.charged else pool.used, group.peak_bytes())
+            fits = charge.sum_bytes() <= demand[0]
+            if fits and (plan.settled or charge.sum_bytes() >= linux_swap.ENOUGH * demand[0]):
+                plan.settled = True
+                self.plans[key] = plan
+                if not trying:
+                    return ran, charge
+                continue
+            plan = linux_swap.adjusted(plan, pool, demand[0])
+            if plan is None:
+                break
+            plan.settled = fits
+        self.unfit[key] = (f"its limit and its pool ({charge.pool_bytes // MIB} MiB) cannot be brought under "
+                           f"{demand[0] // MIB} MiB together")
+        raise Unfit(self.unfit[key])
+
+
+def parse_also(texts):
+    """NAME=OPTIONS: weir once more, with these options."""
+    return [(text.split("=", 1)[0], shlex.split(text.split("=", 1)[1])) for text in texts or () if "=" in text]
+
+
+def need_root(name):
+    if os.geteuid() != 0:
+        sys.exit(f"bench/{name}: needs root, to make a memory cgroup and swap for Linux's side")
