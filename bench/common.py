@@ -56,6 +56,10 @@ def positive(kind=float):
     return read
 
 
+class ProgramFailed(Exception):
+    """A program that is measured has failed, which ends the bench unless somebody knows better."""
+
+
 class Ran:
     """How a program ran: it and all of its children."""
 
@@ -100,7 +104,7 @@ class Bench:
         return [self.weir_path, "run", "--ram", str(ram_bytes), "--swap", self.dir, *options, "--", *command]
 
     def run(self, command, timeout_s, stdin=None, on_line=None):
-        """Runs to the end. Returns how it ran. A failure of the program ends the bench.
+        """Runs to the end. Returns how it ran. Raises ProgramFailed.
 
         The output goes to a file: a pipe would make the program wait for its reader. on_line is called, from another
         thread, for each line of it as it comes.
@@ -126,8 +130,8 @@ class Bench:
             if self.child.returncode != 0:
                 err.seek(0)
                 late = f", after {timeout_s} s" if wall_s >= timeout_s else ""
-                self.fail(f"{' '.join(command)[:300]}: status {self.child.returncode}{late}: "
-                          f"{err.read().decode('utf-8', 'replace')[-600:]}")
+                raise ProgramFailed(f"{' '.join(command)[:400]}: status {self.child.returncode}{late}: "
+                                    f"{err.read().decode('utf-8', 'replace').strip()[-600:]}")
             out.seek(0)
             return Ran(wall_s, out.read(), usage)
 
@@ -136,7 +140,7 @@ class Bench:
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       start_new_session=True, cwd=self.dir)
         if self.child.wait() != 0:
-            self.fail(f"{' '.join(command)[:300]}: status {self.child.returncode}")
+            raise ProgramFailed(f"{' '.join(command)[:300]}: status {self.child.returncode}")
 
     def watch(self, path, done, timeout_s, on_line):
         end = time.monotonic() + timeout_s
@@ -174,10 +178,12 @@ class Bench:
 
 
 @contextlib.contextmanager
-def quiet_interrupt():
-    """Ctrl-C ends a bench as it ends any command; what it made is removed on the way out."""
+def ending(name):
+    """Ctrl-C ends a bench as it ends any command, a failure with one line; what it made is removed on the way out."""
     try:
         yield
+    except ProgramFailed as failed:
+        sys.exit(f"bench/{name}: {failed}")
     except KeyboardInterrupt:
         print(file=sys.stderr)
         sys.exit(130)

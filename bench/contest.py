@@ -12,7 +12,7 @@ import sys
 import linux_swap
 import memory_group
 import undo
-from common import MIB
+from common import MIB, ProgramFailed
 
 TRIES = 6
 
@@ -123,7 +123,13 @@ class Contest:
             trying = trial and not plan.settled
             with contender.ready(plan) as pool, self.controller.group(plan.limit_bytes) as group:
                 with linux_swap.sampled(pool):
-                    ran = self.bench.run(group.inside(trial if trying else command), timeout_s, **how)
+                    try:
+                        ran = self.bench.run(group.inside(trial if trying else command), timeout_s, **how)
+                    except ProgramFailed:
+                        if not group.killed():
+                            raise
+                        self.unfit[key] = f"killed for want of memory, its limit {plan.limit_bytes // MIB} MiB"
+                        raise Unfit(self.unfit[key]) from None
                 charge = Charge(plan.limit_bytes, 0 if contender.charged else pool.used, group.peak_bytes())
             fits = charge.sum_bytes() <= demand[0]
             if fits and (plan.settled or charge.sum_bytes() >= linux_swap.ENOUGH * demand[0]):

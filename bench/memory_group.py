@@ -38,6 +38,12 @@ class Group:
             return int(read_text(os.path.join(self.path, name)))
         return None
 
+    def killed(self):
+        """Has Linux killed something in it, because it could not get below its limit?"""
+        name = "memory.oom_control" if self.version == 1 else "memory.events"
+        words = read_text(os.path.join(self.path, name)).split()
+        return "oom_kill" in words and words[words.index("oom_kill") + 1] != "0"
+
 
 class Controller:
     """Makes memory cgroups. `reason` says why it cannot, where it cannot."""

@@ -95,5 +95,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with common.quiet_interrupt():
+    with common.ending("fits"):
         main()

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tables, JSON and charts of what bench/paging measured."""
 
+import os
+
+import charts
 import common
 from common import MIB
 from workloads import PATTERNS, RANDOM
@@ -118,3 +121,27 @@ def data_of(cell, contenders):
                           for name, (best, ratio, wanted) in compared(cell, contenders).items()},
     }
 
+
+
+def rate_text(rate, unit):
+    return f"{rate:,.{0 if rate >= 100 else 1}f} {unit}"
+
+
+def draw(folder, cells, contenders):
+    """A chart for each kind of workload: rates as ratios to the best of Linux's ways."""
+    for cell in cells:
+        medians, groups = cell.medians(), []
+        series = [(each.name, each.title) for each in contenders.all
+                  if each.name in medians and each.name != "native"]
+        for name, (best, _, wanted) in compared(cell, contenders).items():
+            if best:
+                pattern = PATTERNS[name]
+                base = pattern.rate(medians[best][name])
+                rates = {who: pattern.rate(medians[who][name]) for who, _ in series}
+                groups.append((pattern.title, {who: (rate / base, rate_text(rate, pattern.unit))
+                                               for who, rate in rates.items()}, wanted))
+        if groups:
+            chart = charts.Chart(f"{cell.times:g} times the budget, {cell.threads} thread{'s' * (cell.threads > 1)}",
+                                 f"{cell.title()}; the dashed line is what is wanted of weir",
+                                 "rate, as a ratio to the best of Linux's ways", series, groups)
+            chart.save(os.path.join(folder, f"paging-{cell.contents}-{cell.times:g}x-{cell.threads}.svg"))

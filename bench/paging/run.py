@@ -84,6 +84,7 @@ def parse_options():
     parser.add_argument("--no-extras", action="store_true", help="only the patterns")
     parser.add_argument("--dir", help="folder for swap files, on the disk to be measured (TMPDIR or /var/tmp)")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--svg", metavar="FOLDER", help="charts")
     args = parser.parse_args()
     quick = args.quick
     args.rounds = args.rounds or (3 if quick else 5)
@@ -112,6 +113,8 @@ def check_options(parser, args):
         parser.error(f"there is no {args.weir}; run make first")
     if args.dir and not os.path.isdir(args.dir):
         parser.error(f"--dir: there is no folder {args.dir}")
+    if args.svg and not os.path.isdir(args.svg):
+        parser.error(f"--svg: there is no folder {args.svg}")
 
 
 def run_cell(bench, contenders, cell, args, program):
@@ -181,8 +184,10 @@ def main():
         extras.show(data["extras"])
         if args.json:
             common.save_json(args.json, data)
+    if args.svg:
+        report.draw(args.svg, cells, contenders)
 
 
 if __name__ == "__main__":
-    with common.quiet_interrupt():
+    with common.ending("paging"):
         main()
