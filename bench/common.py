@@ -60,6 +60,10 @@ class ProgramFailed(Exception):
     """A program that is measured has failed, which ends the bench unless somebody knows better."""
 
 
+class TooLate(ProgramFailed):
+    """It was given enough time."""
+
+
 class Ran:
     """How a program ran: it and all of its children."""
 
@@ -103,7 +107,7 @@ class Bench:
     def weir(self, command, ram_bytes, *options):
         return [self.weir_path, "run", "--ram", str(ram_bytes), "--swap", self.dir, *options, "--", *command]
 
-    def run(self, command, timeout_s, stdin=None, on_line=None):
+    def run(self, command, timeout_s, stdin=None, on_line=None, status=0):
         """Runs to the end. Returns how it ran. Raises ProgramFailed.
 
         The output goes to a file: a pipe would make the program wait for its reader. on_line is called, from another
@@ -120,17 +124,17 @@ class Bench:
             watcher = threading.Thread(target=self.watch, args=(out.name, done, timeout_s, on_line), daemon=True)
             watcher.start()
             try:
-                _, status, usage = os.wait4(self.child.pid, 0)
+                _, ended, usage = os.wait4(self.child.pid, 0)
                 wall_s = time.monotonic() - start
-                self.child.returncode = os.waitstatus_to_exitcode(status)
+                self.child.returncode = os.waitstatus_to_exitcode(ended)
             finally:
                 done.set()
                 watcher.join()
                 self.kill_child()
-            if self.child.returncode != 0:
+            if self.child.returncode != status:
                 err.seek(0)
-                late = f", after {timeout_s} s" if wall_s >= timeout_s else ""
-                raise ProgramFailed(f"{' '.join(command)[:400]}: status {self.child.returncode}{late}: "
+                late = f", after {timeout_s:.0f} s" if wall_s >= timeout_s else ""
+                raise (TooLate if late else ProgramFailed)(f"{' '.join(command)[:400]}: status {self.child.returncode}{late}: "
                                     f"{err.read().decode('utf-8', 'replace').strip()[-600:]}")
             out.seek(0)
             return Ran(wall_s, out.read(), usage)
@@ -200,6 +204,10 @@ def machine():
 
 def median(values):
     return statistics.median(values)
+
+
+def geometric_mean(values):
+    return statistics.geometric_mean(values)
 
 
 def table(rows):

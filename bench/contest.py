@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 
+import common
 import linux_swap
 import memory_group
 import undo
@@ -33,6 +34,10 @@ class Unfit(Exception):
     """This contender cannot run the workload charged alike; the text says why."""
 
 
+class Killed(Exception):
+    """Linux has killed the program: it could not get below the limit."""
+
+
 class Native:
     """Without any limit."""
 
@@ -55,7 +60,7 @@ class Weir:
 class Contest:
     """Who competes, and how each runs."""
 
-    def __init__(self, bench, ram_bytes, swap_bytes, shares, zswap_share, also):
+    def __init__(self, bench, ram_bytes, swap_bytes, args):
         self.bench = bench
         self.ram_bytes = ram_bytes
         self.lock = undo.take_lock()
@@ -66,25 +71,16 @@ class Contest:
         self.controller = memory_group.Controller(self.undo)
         swap_file = linux_swap.SwapFile(self.undo, bench.dir, swap_bytes)
         self.linux = [linux_swap.FileContender(swap_file),
-                      *(linux_swap.ZramContender(swap_file, share) for share in shares),
-                      linux_swap.ZswapContender(swap_file, self.controller.charges_zswap(), zswap_share)]
+                      *(linux_swap.ZramContender(swap_file, share) for share in args.zram),
+                      linux_swap.ZswapContender(swap_file, self.controller.charges_zswap(), args.zswap)]
         self.all = [Native(), *self.linux]
         if bench.weir_path:
-            self.all += [Weir("weir"), *(Weir(name, options) for name, options in also)]
+            self.all += [Weir("weir"), *(Weir(name, options) for name, options in args.also)]
         for contender in self.linux:
             contender.reason = self.controller.reason or contender.reason
-        self.here = [contender for contender in self.all if not contender.reason]
+        self.here = [contender for contender in self.all if not contender.reason and contender.name in args.variants]
         self.plans = {}
         self.unfit = {}  # (contender, workload): why
-
-    def choose(self, names):
-        """Only these, if any are named; which is an error if one is unknown."""
-        known = [contender.name for contender in self.all]
-        for name in names or ():
-            if name not in known:
-                self.bench.usage(f"there is no variant '{name}'; there are {', '.join(known)}")
-        if names:
-            self.here = [contender for contender in self.here if contender.name in names]
 
     def not_had(self):
         return {contender.title: contender.reason for contender in self.all if contender.reason}
@@ -118,19 +114,18 @@ class Contest:
         if key in self.unfit:
             raise Unfit(self.unfit[key])
         plan = self.plans.get(key) or contender.first_plan(*demand)
+        charge = killed = None
         for _ in range(TRIES):
+            if plan is None:
+                break
             plan.settled = plan.settled or contender.charged
             trying = trial and not plan.settled
-            with contender.ready(plan) as pool, self.controller.group(plan.limit_bytes) as group:
-                with linux_swap.sampled(pool):
-                    try:
-                        ran = self.bench.run(group.inside(trial if trying else command), timeout_s, **how)
-                    except ProgramFailed:
-                        if not group.killed():
-                            raise
-                        self.unfit[key] = f"killed for want of memory, its limit {plan.limit_bytes // MIB} MiB"
-                        raise Unfit(self.unfit[key]) from None
-                charge = Charge(plan.limit_bytes, 0 if contender.charged else pool.used, group.peak_bytes())
+            try:
+                ran, charge, pool = self.run_planned(contender, plan, trial if trying else command, timeout_s, how)
+            except Killed:
+                # It is not killed each time.
+                killed = f"killed for want of memory within its limit, {plan.limit_bytes // MIB} MiB"
+                continue
             fits = charge.sum_bytes() <= demand[0]
             if fits and (plan.settled or charge.sum_bytes() >= linux_swap.ENOUGH * demand[0]):
                 plan.settled = True
@@ -139,17 +134,53 @@ class Contest:
                     return ran, charge
                 continue
             plan = linux_swap.adjusted(plan, pool, demand[0])
-            if plan is None:
-                break
-            plan.settled = fits
-        self.unfit[key] = (f"its limit and its pool ({charge.pool_bytes // MIB} MiB) cannot be brought under "
-                           f"{demand[0] // MIB} MiB together")
+            if plan:
+                plan.settled = fits
+        takes = f" (which takes {charge.pool_bytes // MIB} MiB)" if charge else ""
+        self.unfit[key] = killed or f"no limit and pool{takes} take no more than {demand[0] // MIB} MiB together"
         raise Unfit(self.unfit[key])
 
+    def run_planned(self, contender, plan, command, timeout_s, how):
+        with contender.ready(plan) as pool, self.controller.group(plan.limit_bytes) as group:
+            with linux_swap.sampled(pool):
+                try:
+                    ran = self.bench.run(group.inside(command), timeout_s, **how)
+                except ProgramFailed:
+                    if group.killed():
+                        raise Killed from None
+                    raise
+            return ran, Charge(plan.limit_bytes, 0 if contender.charged else pool.used, group.peak_bytes()), pool
 
-def parse_also(texts):
-    """NAME=OPTIONS: weir once more, with these options."""
-    return [(text.split("=", 1)[0], shlex.split(text.split("=", 1)[1])) for text in texts or () if "=" in text]
+
+def add_options(parser):
+    """Those that choose and set up contenders."""
+    parser.add_argument("--variants", type=common.words(), metavar="NAME,...",
+                        help="native, file, zram and its share, zswap, weir")
+    parser.add_argument("--zram", type=common.words(int), metavar="PERCENT,...",
+                        help="shares of the budget that zram's pool may take, each a variant (40,70)")
+    parser.add_argument("--zswap", type=common.positive(int), default=40, metavar="PERCENT", help="the same for zswap")
+    parser.add_argument("--also", action="append", metavar="NAME=OPTIONS", help="weir once more, with these options")
+    parser.add_argument("--dir", help="folder for swap files, on the disk to be measured (TMPDIR or /var/tmp)")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--svg", metavar="FOLDER", help="charts")
+
+
+def check_options(parser, args):
+    args.zram = args.zram or ([40] if args.quick else [40, 70])
+    if any("=" not in text for text in args.also or ()):
+        parser.error("--also wants NAME=OPTIONS")
+    args.also = [(text.split("=", 1)[0], shlex.split(text.split("=", 1)[1])) for text in args.also or ()]
+    weir = ["weir", *dict(args.also)] if args.weir else []
+    args.variants = parser.only(
+        args.variants, ["native", "file", *(f"zram{share}" for share in args.zram), "zswap", *weir], "variant")
+    if any(not 1 <= share <= 90 for share in [*args.zram, args.zswap]):
+        parser.error("--zram and --zswap are from 1 to 90 percent")
+    if args.weir and not os.access(args.weir, os.X_OK):
+        parser.error(f"there is no {args.weir}; run make first")
+    for option in ("dir", "svg"):
+        folder = getattr(args, option)
+        if folder and not os.path.isdir(folder):
+            parser.error(f"--{option}: there is no folder {folder}")
 
 
 def need_root(name):

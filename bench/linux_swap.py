@@ -20,6 +20,7 @@ PAGE = 4096
 HIGH, LOW = 32767, 32766  # priorities
 WHOLE = 0.99  # limit and pool are to take so much of the budget: pools grow while pages are rewritten
 ENOUGH = 0.93  # and less than this is given more
+LEAST = 16  # a limit is no less than so many parts of the budget
 
 
 class Plan:
@@ -31,6 +32,19 @@ class Plan:
         self.device_bytes = device_bytes  # zram: so many bytes of pages may go in
         self.percent = percent  # zswap: the pool's share of the machine's RAM
         self.settled = False
+
+
+def shared(ram, total, ratio, most):
+    """(limit, pool) that take the budget together, for so many bytes that compress to ratio; the pool takes most at most.
+
+    What is not within the limit is in the pool: limit + ratio * (total - limit) = budget.
+    """
+    whole = int(ram * WHOLE)
+    ratio = min(ratio, 0.95)
+    limit = (whole - ratio * total) / (1 - ratio)
+    if limit < whole - most:
+        return whole - most, most
+    return min(int(limit), whole), max(whole - int(limit), 0)
 
 
 class Pool:
@@ -139,8 +153,7 @@ class ZramContender:
         return path
 
     def first_plan(self, ram, total, ratio):
-        pool = min(ram * self.share // 100, int(total * ratio))
-        limit = max(int(ram * WHOLE) - pool, PAGE)
+        limit, pool = shared(ram, total, ratio, ram * self.share // 100)
         return Plan(limit, pool, int(min(pool / ratio, total)))
 
     @contextlib.contextmanager
@@ -192,8 +205,8 @@ class ZswapContender:
             return Plan(ram, percent=20)
         one = self.meminfo("MemTotal") // 100
         percent = max(1, ram * self.share // 100 // one)
-        pool = min(one * percent, int(total * ratio))
-        return Plan(max(int(ram * WHOLE) - pool, PAGE), one * percent, percent=percent)
+        limit, pool = shared(ram, total, ratio, one * percent)
+        return Plan(limit, pool, percent=percent) if limit >= ram // LEAST else None
 
     def choose_compressor(self):
         """The fastest that this kernel has."""
@@ -252,4 +265,5 @@ def adjusted(plan, pool, ram):
     else:
         # What the limit loses goes into the pool, compressed.
         new.limit_bytes = plan.limit_bytes + int((ram * WHOLE - total) / (1 - ratio))
-    return new if new.limit_bytes >= ram // 16 else None
+    new.limit_bytes = min(new.limit_bytes, ram)
+    return new if new.limit_bytes >= ram // LEAST else None

@@ -75,16 +75,8 @@ def parse_options():
     parser.add_argument("--contents", type=common.words(), metavar="KIND,...", help=", ".join(CONTENTS))
     parser.add_argument("--sizes", type=common.words(float), metavar="N,...", help="times the budget (2,4,8)")
     parser.add_argument("--threads", type=common.words(int), metavar="N,...", help="(1,2)")
-    parser.add_argument("--variants", type=common.words(), metavar="NAME,...",
-                        help="native, file, zram and its share, zswap, weir")
-    parser.add_argument("--zram", type=common.words(int), metavar="PERCENT,...",
-                        help="shares of the budget that zram's pool may take, each a variant (40,70)")
-    parser.add_argument("--zswap", type=common.positive(int), default=40, metavar="PERCENT", help="the same for zswap")
-    parser.add_argument("--also", action="append", metavar="NAME=OPTIONS", help="weir once more, with these options")
     parser.add_argument("--no-extras", action="store_true", help="only the patterns")
-    parser.add_argument("--dir", help="folder for swap files, on the disk to be measured (TMPDIR or /var/tmp)")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--svg", metavar="FOLDER", help="charts")
+    contest.add_options(parser)
     args = parser.parse_args()
     quick = args.quick
     args.rounds = args.rounds or (3 if quick else 5)
@@ -94,27 +86,12 @@ def parse_options():
     args.threads = args.threads or ([1] if quick else [1, 2])
     args.contents = parser.only(args.contents or (["half"] if quick else None), CONTENTS, "contents")
     args.only = parser.only(args.only, PATTERNS, "pattern")
-    args.zram = args.zram or ([70] if quick else [40, 70])
-    args.also = contest.parse_also(args.also)
-    known = ["native", "file", *(f"zram{share}" for share in args.zram), "zswap", "weir", *dict(args.also)]
-    args.variants = parser.only(args.variants, known, "variant")
-    check_options(parser, args)
-    return args
-
-
-def check_options(parser, args):
+    contest.check_options(parser, args)
     if args.budget < 16:
         parser.error("--budget: weir takes at least 16 MiB")
-    if any(not 1 <= share <= 90 for share in [*args.zram, args.zswap]):
-        parser.error("--zram and --zswap are from 1 to 90 percent")
     if any(not 0 < size <= 64 for size in args.sizes) or any(not 1 <= nr <= 64 for nr in args.threads):
         parser.error("--sizes and --threads are above 0 and at most 64")
-    if args.weir and not os.access(args.weir, os.X_OK):
-        parser.error(f"there is no {args.weir}; run make first")
-    if args.dir and not os.path.isdir(args.dir):
-        parser.error(f"--dir: there is no folder {args.dir}")
-    if args.svg and not os.path.isdir(args.svg):
-        parser.error(f"--svg: there is no folder {args.svg}")
+    return args
 
 
 def run_cell(bench, contenders, cell, args, program):
@@ -157,9 +134,7 @@ def main():
     bench = common.Bench("paging", args.weir and os.path.abspath(args.weir), args.dir)
     program = bench.compile(*SOURCES)
     sizes = {size: int(args.budget * size) for size in args.sizes}
-    contenders = contest.Contest(bench, args.budget * MIB, (max([2 * args.budget, *sizes.values()]) + 256) * MIB,
-                                 args.zram, args.zswap, args.also)
-    contenders.choose(args.variants)
+    contenders = contest.Contest(bench, args.budget * MIB, (max([2 * args.budget, *sizes.values()]) + 256) * MIB, args)
     seconds = estimate_s(args, len(contenders.here))
     print(f"{args.budget} MiB of RAM for each; every word that is read is checked; medians of {args.rounds} rounds; "
           f"about {seconds / 60:.0f} minutes")
