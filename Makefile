@@ -7,6 +7,7 @@ TESTS ?=
 SECONDS ?= 60
 HOURS ?= 1
 COUNT ?= 25
+QUICK ?=
 
 .PHONY: all demo test fuzz soak coverage mutate bench lint install clean configured
 
@@ -54,7 +55,7 @@ mutate: configured
 
 bench: all
 	@tools/setup bench
-	@bench/run $(BUILD)/weir
+	@bench/run $(if $(QUICK),--quick) $(BUILD)/weir
 
 lint: configured
 	@tools/setup lint

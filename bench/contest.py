@@ -170,9 +170,9 @@ def check_options(parser, args):
     if any("=" not in text for text in args.also or ()):
         parser.error("--also wants NAME=OPTIONS")
     args.also = [(text.split("=", 1)[0], shlex.split(text.split("=", 1)[1])) for text in args.also or ()]
-    weir = ["weir", *dict(args.also)] if args.weir else []
-    args.variants = parser.only(
-        args.variants, ["native", "file", *(f"zram{share}" for share in args.zram), "zswap", *weir], "variant")
+    known = ["native", "file", *(f"zram{share}" for share in args.zram), "zswap"]
+    known += ["weir", *dict(args.also)] if args.weir else []
+    args.variants = parser.only(args.variants or (known[1:] if args.quick else None), known, "variant")
     if any(not 1 <= share <= 90 for share in [*args.zram, args.zswap]):
         parser.error("--zram and --zswap are from 1 to 90 percent")
     if args.weir and not os.access(args.weir, os.X_OK):

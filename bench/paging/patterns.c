@@ -214,7 +214,7 @@ static const struct pattern patterns[] = {
     {"fill", run_fill, true, 0, 0},
     {"read", run_read, true, 2, 0},
     {"rewrite", run_rewrite, true, 2, 0},
-    {"scan", run_scan, true, 4, 0},
+    {"scan", run_scan, true, 6, 0},
     {"strided", run_strided, false, 1, 0},
     {"random_read", run_random_read, false, 1, 0.25},
     {"random_write", run_random_write, false, 1, 0.25},

@@ -8,13 +8,11 @@ CONTENTS = {
 }
 # How many bytes of pool a byte of these takes, about: where the search for a limit begins.
 RATIOS = {"half": 0.56, "none": 1.01, "zero": 0.1}
-KINDS = {"sequential", "random"}
 
 
 class Pattern:
-    def __init__(self, title, length, wanted, wanted_two, wanted_none, unit="k/s"):
+    def __init__(self, title, wanted, wanted_two, wanted_none, unit="k/s"):
         self.title = title
-        self.length = length  # of --seconds, what is not counted included
         self.wanted = {1: wanted, 2: wanted_two}
         self.wanted_none = wanted_none  # of contents that do not compress
         self.unit = unit
@@ -30,16 +28,16 @@ class Pattern:
 
 
 PATTERNS = {
-    "fill": Pattern("sequential fill", 2, 1.5, 1.5, 3, "MB/s"),
-    "read": Pattern("sequential read", 2, 3, 3, 3, "MB/s"),
-    "rewrite": Pattern("sequential rewrite", 2, 3, 3, 3, "MB/s"),
-    "scan": Pattern("repeated scan", 4, 4, 4, 3, "MB/s"),
-    "strided": Pattern("strided, 17 pages", 1, 2, 2, 1),
-    "random_read": Pattern("random read", 1.25, 1.5, 1.25, 1),
-    "random_write": Pattern("random write", 1.25, 1.5, 1.25, 1),
-    "zipf": Pattern("Zipf 0.99", 1.5, 2, 2, 1),
-    "hot": Pattern("90 % to 25 %", 1.5, 2, 2, 1),
-    "shift": Pattern("shifting hot set", 0, 2, 2, 1),
-    "chase": Pattern("pointer chase", 1, 1.25, 1.25, 1),
+    "fill": Pattern("sequential fill", 1.5, 1.5, 3, "MB/s"),
+    "read": Pattern("sequential read", 3, 3, 3, "MB/s"),
+    "rewrite": Pattern("sequential rewrite", 3, 3, 3, "MB/s"),
+    "scan": Pattern("repeated scan", 4, 4, 3, "MB/s"),
+    "strided": Pattern("strided, 17 pages", 2, 2, 1),
+    "random_read": Pattern("random read", 1.5, 1.25, 1),
+    "random_write": Pattern("random write", 1.5, 1.25, 1),
+    "zipf": Pattern("Zipf 0.99", 2, 2, 1),
+    "hot": Pattern("90 % to 25 %", 2, 2, 1),
+    "shift": Pattern("shifting hot set", 2, 2, 1),
+    "chase": Pattern("pointer chase", 1.25, 1.25, 1),
 }
 RANDOM = ("random_read", "random_write")
