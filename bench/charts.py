@@ -31,8 +31,8 @@ class Chart:
         lengths = sorted(bar[0] for _, bars, _ in groups for bar in bars.values())
         marks = [mark for _, _, mark in groups if mark]
         # What is many times longer than most is cut off; its figure tells.
-        usual = lengths[int(len(lengths) * 0.9)] if lengths else 1
-        self.most = max([1.1 * min(lengths[-1], 2 * usual) if lengths else 1, *(1.05 * mark for mark in marks)])
+        usual = lengths[int(len(lengths) * 0.75)] if lengths else 1
+        self.most = max([1.1 * min(lengths[-1], 2.5 * usual) if lengths else 1, *(1.05 * mark for mark in marks), 0.1])
         self.parts = []
 
     def x(self, length):

@@ -198,8 +198,14 @@ def machine():
     model = ""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "")
-    return {"kernel": platform.release(), "cpus": os.cpu_count(), "cpu": model,
+    return {"kernel": platform.release(), "cpus": os.cpu_count(), "cpu": model, "load": os.getloadavg()[0],
             "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")}
+
+
+def warn_if_busy():
+    """Who else runs takes part in what is measured, and not in the same way in all contenders."""
+    if os.getloadavg()[0] > 0.7:
+        print(f"the machine is busy: its load is {os.getloadavg()[0]:.1f}; quiet, it may show other figures")
 
 
 def median(values):

@@ -15,7 +15,8 @@ import memory_group
 import undo
 from common import MIB, ProgramFailed
 
-TRIES = 6
+TRIES = 6  # at a limit and a pool that fit
+KILLS = 3  # and as often Linux may kill a program before that counts as its answer
 
 
 class Charge:
@@ -114,16 +115,16 @@ class Contest:
         if key in self.unfit:
             raise Unfit(self.unfit[key])
         plan = self.plans.get(key) or contender.first_plan(*demand)
-        charge = killed = None
+        charge, killed, nr_killed = None, None, 0
         for _ in range(TRIES):
-            if plan is None:
+            if plan is None or nr_killed == KILLS:
                 break
             plan.settled = plan.settled or contender.charged
             trying = trial and not plan.settled
             try:
                 ran, charge, pool = self.run_planned(contender, plan, trial if trying else command, timeout_s, how)
             except Killed:
-                # It is not killed each time.
+                nr_killed += 1
                 killed = f"killed for want of memory within its limit, {plan.limit_bytes // MIB} MiB"
                 continue
             fits = charge.sum_bytes() <= demand[0]
@@ -133,11 +134,12 @@ class Contest:
                 if not trying:
                     return ran, charge
                 continue
-            plan = linux_swap.adjusted(plan, pool, demand[0])
+            plan = linux_swap.adjusted(contender, plan, pool, demand)
             if plan:
                 plan.settled = fits
         takes = f" (which takes {charge.pool_bytes // MIB} MiB)" if charge else ""
-        self.unfit[key] = killed or f"no limit and pool{takes} take no more than {demand[0] // MIB} MiB together"
+        self.unfit[key] = killed or (f"no limit and pool{takes} take no more than {demand[0] // MIB} MiB "
+                                     f"together{contender.hint}")
         raise Unfit(self.unfit[key])
 
     def run_planned(self, contender, plan, command, timeout_s, how):

@@ -97,6 +97,7 @@ class FileContender:
     title = "swap file"
     reason = None
     charged = True
+    hint = ""
 
     def __init__(self, swap_file):
         self.swap_file = swap_file
@@ -114,6 +115,7 @@ class ZramContender:
     """A zram device, and the swap file for what it has no room for."""
 
     charged = False
+    hint = ""
 
     def __init__(self, swap_file, share):
         self.swap_file = swap_file
@@ -183,6 +185,7 @@ class ZswapContender:
     """zswap before the swap file. Version 1 of cgroups does not charge its pool, version 2 does."""
 
     name = "zswap"
+    hint = ": its smallest pool is 1 % of the machine's RAM"
     place = "/sys/module/zswap/parameters/"
 
     def __init__(self, swap_file, charged, share):
@@ -250,20 +253,20 @@ def sampled(pool, every_s=0.02):
         pool.sample()
 
 
-def adjusted(plan, pool, ram):
+def adjusted(contender, plan, pool, demand):
     """The plan for the next run, from what this one took; None if nothing can make it fit."""
-    total = plan.limit_bytes + pool.used
+    ram, total, _ = demand
+    whole = int(ram * WHOLE)
     ratio = min(pool.ratio(), 0.95)
+    if plan.device_bytes and pool.held >= 0.95 * plan.device_bytes and plan.device_bytes < total:
+        # zram had no more room, so what it can have follows from how well it compresses.
+        return contender.first_plan(ram, total, pool.ratio())
     new = Plan(plan.limit_bytes, plan.pool_bytes, plan.device_bytes, plan.percent)
-    full = pool.used >= 0.9 * plan.pool_bytes
-    if full and plan.device_bytes and pool.used > plan.pool_bytes:
-        new.device_bytes = int(plan.device_bytes * plan.pool_bytes / pool.used)
-        new.limit_bytes = int(ram * WHOLE) - plan.pool_bytes
-    elif full:
-        # The pool stays as large, whatever the limit is.
-        new.limit_bytes = int(ram * WHOLE) - pool.used
+    if plan.percent and pool.used >= 0.9 * plan.pool_bytes:
+        # zswap keeps its pool at its share, whatever the limit is.
+        new.limit_bytes = whole - pool.used
     else:
         # What the limit loses goes into the pool, compressed.
-        new.limit_bytes = plan.limit_bytes + int((ram * WHOLE - total) / (1 - ratio))
+        new.limit_bytes += int((whole - plan.limit_bytes - pool.used) / (1 - ratio))
     new.limit_bytes = min(new.limit_bytes, ram)
     return new if new.limit_bytes >= ram // LEAST else None

@@ -141,6 +141,7 @@ def main():
     for title, reason in contenders.not_had().items():
         print(f"not to be had here: {title}: {reason}")
     cells = []
+    common.warn_if_busy()
     data = {"machine": common.machine(), "options": vars(args), "not_had": contenders.not_had()}
     for contents in args.contents:
         for size in args.sizes:

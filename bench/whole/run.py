@@ -124,6 +124,7 @@ def main():
     print(f"each program in shares of its own peak; medians of {args.rounds} rounds; outputs are the same")
     for what, reason in {**contenders.not_had(), **missing}.items():
         print(f"not to be had here: {what}: {reason}")
+    common.warn_if_busy()
     data = {"machine": common.machine(), "options": vars(args), "not_had": {**contenders.not_had(), **missing}}
     finished = []
     for make in todo:
