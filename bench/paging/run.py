@@ -20,7 +20,7 @@ import report  # noqa: E402
 from common import MIB  # noqa: E402
 from workloads import CONTENTS, PATTERNS, RATIOS  # noqa: E402
 
-SOURCES = [os.path.join("bench/paging", name) for name in ("patterns.c", "contents.c", "draw.c", "latency.c")]
+SOURCES = [f"bench/paging/{name}.c" for name in ("patterns", "walks", "contents", "draw", "latency")]
 
 
 class Cell:
