@@ -144,7 +144,7 @@ class Contest:
 
     def run_planned(self, contender, plan, command, timeout_s, how):
         with contender.ready(plan) as pool, self.controller.group(plan.limit_bytes) as group:
-            with linux_swap.sampled(pool):
+            with linux_swap.sampled(pool, group):
                 try:
                     ran = self.bench.run(group.inside(command), timeout_s, **how)
                 except ProgramFailed:

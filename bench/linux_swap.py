@@ -235,13 +235,19 @@ class ZswapContender:
 
 
 @contextlib.contextmanager
-def sampled(pool, every_s=0.02):
-    """Reads the pool all the time."""
+def sampled(pool, group, every_s=0.02):
+    """Reads the pool all the time, and the group's statistics.
+
+    Reading them brings them up to date. Linux itself does so every few seconds only, and reclaim that goes by counts as
+    old as that finds nothing to reclaim and kills, in a group that is small or filled quickly (seen with Linux 6.18).
+    """
     done = threading.Event()
 
     def sample():
         while not done.wait(every_s):
             pool.sample()
+            with contextlib.suppress(OSError):
+                read_text(os.path.join(group.path, "memory.stat"))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
