@@ -69,7 +69,8 @@ def parse_options():
                         "compressible, less time for each pattern, three rounds, one share for zram, nothing native")
     parser.add_argument("--budget", type=common.positive(int), default=512, metavar="MIB", help="RAM of each (512)")
     parser.add_argument("--rounds", type=common.positive(int), metavar="N", help="of which medians are shown (5)")
-    parser.add_argument("--seconds", type=common.positive(), metavar="S", help="for each pattern (1); some take a multiple")
+    parser.add_argument("--seconds", type=common.positive(), metavar="S",
+                        help="for each pattern (1); some take a multiple")
     parser.add_argument("--shift", type=common.positive(), metavar="S", help="the hot set shifts so often (5)")
     parser.add_argument("--only", type=common.words(), metavar="PATTERN,...", help=", ".join(PATTERNS))
     parser.add_argument("--contents", type=common.words(), metavar="KIND,...", help=", ".join(CONTENTS))
