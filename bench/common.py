@@ -134,8 +134,9 @@ class Bench:
             if self.child.returncode != status:
                 err.seek(0)
                 late = f", after {timeout_s:.0f} s" if wall_s >= timeout_s else ""
-                raise (TooLate if late else ProgramFailed)(f"{' '.join(command)[:400]}: status {self.child.returncode}{late}: "
-                                    f"{err.read().decode('utf-8', 'replace').strip()[-600:]}")
+                said = err.read().decode("utf-8", "replace").strip()[-600:]
+                raise (TooLate if late else ProgramFailed)(
+                    f"{' '.join(command)[:400]}: status {self.child.returncode}{late}: {said}")
             out.seek(0)
             return Ran(wall_s, out.read(), usage)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Contenders that run the same workload in the same memory: without a limit, under weir, and under each of Linux's ways.
+"""Contenders that run the same workload in the same memory: without a limit, under weir, and Linux's ways.
 
 Who cannot be had here is kept with the reason, and so is who could not be charged alike for a workload.
 """

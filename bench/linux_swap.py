@@ -35,9 +35,9 @@ class Plan:
 
 
 def shared(ram, total, ratio, most):
-    """(limit, pool) that take the budget together, for so many bytes that compress to ratio; the pool takes most at most.
+    """(limit, pool) that take the budget together, for so many bytes that compress to ratio.
 
-    What is not within the limit is in the pool: limit + ratio * (total - limit) = budget.
+    The pool takes most at most. What is not within the limit is in the pool: limit + ratio * (total - limit) = budget.
     """
     whole = int(ram * WHOLE)
     ratio = min(ratio, 0.95)

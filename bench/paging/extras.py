@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What weir costs where nothing is paged: starting, first touches of memory that fits, and a program that does nothing."""
+"""What weir costs where nothing is paged: starting, first touches of memory that fits, a program that does nothing."""
 
 import json
 import time

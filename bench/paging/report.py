@@ -57,8 +57,9 @@ def show_cell(cell, contenders, args):
     rows = [["", *titles, "", "weir / best of Linux", "wanted", ""]]
     for name, (_, ratio, wanted) in against.items():
         pattern = PATTERNS[name]
-        rows.append([pattern.title, *(f"{pattern.rate(medians[each.name][name]):,.{0 if pattern.unit == 'MB/s' else 1}f}"
-                                      for each in who), pattern.unit, *verdict(ratio, wanted)])
+        digits = 0 if pattern.unit == "MB/s" else 1
+        rows.append([pattern.title, *(f"{pattern.rate(medians[each.name][name]):,.{digits}f}" for each in who),
+                     pattern.unit, *verdict(ratio, wanted)])
     common.table(rows)
     show_latencies(medians, who, against)
     show_cpu(cell, medians, who, contenders, against)
@@ -104,7 +105,7 @@ def charge_cells(charges, ram_bytes):
 
 def show_charges(cell, who, args):
     print()
-    rows = [["MiB, at most in any round", "limit", "pool beside it", "together", "weir's --ram", "charged to the group"]]
+    rows = [["MiB, at most in a round", "limit", "pool beside it", "together", "weir's --ram", "charged to the group"]]
     for contender in who:
         if contender.name == "native":
             continue

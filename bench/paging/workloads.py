@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The patterns and contents of bench/paging, and what is wanted of weir in each: its ratio to the best of Linux's ways."""
+"""The patterns and contents of bench/paging, and the ratio to the best of Linux's ways that is wanted of weir."""
 
 CONTENTS = {
     "half": "half of each page compresses",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs of bench/whole. Each works on inputs that are computed, and tells what its output must be the same in."""
+"""The programs of bench/whole. Each works on inputs that are computed, and says what its output is."""
 
 import os
 import random
@@ -55,15 +55,16 @@ def text_file(path, nr_mib):
 def cpp_file(path, nr):
     """One translation unit of many templates over standard containers."""
     with open(path, "w", encoding="ascii") as file:
-        file.write("#include <algorithm>\n#include <functional>\n#include <iostream>\n#include <map>\n#include <regex>\n"
-                   "#include <string>\n#include <unordered_map>\n#include <variant>\n#include <vector>\n")
+        file.writelines(f"#include <{name}>\n" for name in ("algorithm", "functional", "iostream", "map", "regex",
+                                                            "string", "unordered_map", "variant", "vector"))
         for i in range(nr):
-            file.write(f"struct K{i} {{ int a, b; bool operator<(const K{i} &o) const {{ return a * {i + 1} < o.b; }} }};\n"
+            file.write(f"struct K{i} {{\n    int a, b;\n"
+                       f"    bool operator<(const K{i} &o) const {{ return a * {i + 1} < o.b; }}\n}};\n"
                        f"int f{i}(int n) {{\n    std::map<K{i}, std::vector<std::string>> m;\n"
                        f"    std::variant<K{i}, std::string, std::map<int, K{i}>> v = std::string(\"{i}\");\n"
                        f"    for (int k = 0; k < n; k++) m[K{i}{{k, k % {i + 3}}}].push_back(std::to_string(k));\n"
                        f"    std::vector<K{i}> s; for (auto &e : m) s.push_back(e.first);\n"
-                       f"    std::stable_sort(s.begin(), s.end(), [](const K{i} &x, const K{i} &y) {{ return y < x; }});\n"
+                       f"    std::stable_sort(s.begin(), s.end(), [](auto &x, auto &y) {{ return y < x; }});\n"
                        f"    return std::visit([&](auto &x) {{ return (int)sizeof(x); }}, v) + (int)s.size();\n}}\n")
         file.write("int main() { return 0" + "".join(f" + f{i}(3)" for i in range(nr)) + "; }\n")
 

@@ -95,7 +95,8 @@ def draw(folder, finished, shares, contenders):
         groups = []
         for timings in finished:
             times = {name: wall_s(timings, share, name) for name, _ in series}
-            bars = {name: (seconds / native_s(timings), f"{seconds:.1f} s") for name, seconds in times.items() if seconds}
+            bars = {name: (seconds / native_s(timings), f"{seconds:.1f} s")
+                    for name, seconds in times.items() if seconds}
             bars.update({name: (0, "left out") for name in timings.unfit.get(share, {})})
             if bars:
                 groups.append((timings.job.name, bars, None))

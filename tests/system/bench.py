@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The benches that set up Linux's swap start, leave nothing behind however they end, and refuse what they do not know."""
+"""The benches that set up Linux's swap start, leave nothing behind however they end, and refuse bad options."""
 
 import glob
 import json
