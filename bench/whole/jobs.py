@@ -113,7 +113,7 @@ def table(bench, scale):
             "zstd", ["zstd", "--ultra", "-22", "--long=27", "-T1", "-q", "-c"],
             stdin=made(text_file, "text-zstd", sized(8)))),
         "c++": (["g++"], (), lambda: Job(
-            "c++", ["g++", "-std=c++17", "-O1", "-c", made(cpp_file, "heavy.cpp", max(int(220 * scale), 20)), "-o",
+            "c++", ["g++", "-std=c++17", "-O1", "-c", made(cpp_file, "heavy.cpp", max(int(30 * scale), 10)), "-o",
                     path("heavy.o")], outputs=[path("heavy.o")])),
     }
 
