@@ -88,6 +88,20 @@ def measures(suite):
     return ", ".join(cell["medians"])
 
 
+def measures_programs(suite):
+    """The bench itself ends with status 1 if an output is another."""
+    need_machine()
+    before = state()
+    path = suite.path("whole.json")
+    harness.expect_end(suite.run(bench(suite, "whole", "--only", "pagerank", "--scale", "0.06", "--budgets", "50",
+                                       "--rounds", "1", "--variants", "file,weir", "--json", path), timeout_s=300))
+    with open(path, encoding="utf-8") as file:
+        program = json.load(file)["programs"]["pagerank"]
+    harness.expect(program["shares"]["50"]["weir"][0]["wall_s"] > 0, "weir has no figures")
+    harness.expect(program["peak_bytes"] > 32 << 20, f"its peak is {program['peak_bytes']} bytes")
+    expect_clean(suite, before)
+
+
 def start_and_wait_for_swap(suite, *options):
     child = suite.start(short(suite, "--seconds", "20", *options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     end = time.monotonic() + 60
@@ -152,6 +166,7 @@ def main():
                                 ("whole", "--only", "emacs"), ("whole", "--fast", "1")):
         suite.check(f"{name}_{option[2:]}_{value.strip('/')}_is_refused", refused, suite, name, option, value)
     suite.check("paging_measures_all_and_leaves_nothing", measures, suite)
+    suite.check("whole_measures_a_program_and_leaves_nothing", measures_programs, suite)
     suite.check("an_interrupt_leaves_nothing", ended_by, suite, signal.SIGINT, 130, "file", True)
     suite.check("a_terminated_bench_leaves_no_zram", ended_by, suite, signal.SIGTERM, 143, "zram40", False)
     suite.check("a_terminated_bench_leaves_zswap_as_it_was", ended_by, suite, signal.SIGTERM, 143, "zswap", False)
