@@ -2,9 +2,12 @@
 /* The public contract (include/weir/) and the core's own headers say the same: whatever differs does not compile. */
 #include <weir/mm.h>
 
+#include "mm/filemap.h"
 #include "mm/gfp.h"
 #include "mm/memory.h"
+#include "mm/mempool.h"
 #include "mm/oom_kill.h"
+#include "mm/shrinker.h"
 #include "mm/swapon.h"
 
 #define SAME_FIELD(core, public, field)                                                                                \
@@ -12,6 +15,8 @@
                        sizeof(((core *)0)->field) == sizeof(((public *)0)->field),                                     \
                    #public "." #field)
 #define SAME_SIZE(core, public) _Static_assert(sizeof(core) == sizeof(public), #public)
+#define HAS_ROOM(core, public)                                                                                         \
+    _Static_assert(sizeof(core) <= sizeof(public) && _Alignof(core) <= _Alignof(public), #public)
 #define SAME_VALUE(core, public) _Static_assert((long)(core) == (long)(public), #public)
 
 #define PLATFORM(field) SAME_FIELD(struct platform, struct weir_platform, field)
@@ -43,6 +48,7 @@ PLATFORM(discard);
 PLATFORM(poison);
 PLATFORM(swap_write);
 PLATFORM(swap_read);
+PLATFORM(swap_block);
 PLATFORM(swap_prefetch);
 PLATFORM(swap_slot_free);
 PLATFORM(swap_has_room);
@@ -58,7 +64,8 @@ PLATFORM(kill);
 PLATFORM(wake_oom_reaper);
 PLATFORM(panic);
 PLATFORM(assert_failed);
-SAME_SIZE(struct platform, struct weir_platform);
+_Static_assert(sizeof(struct platform) == offsetof(struct weir_platform, set_page),
+               "set_page is no call of the core's");
 
 #define TASK(field) SAME_FIELD(struct task, struct weir_task, field)
 TASK(flags);
@@ -111,6 +118,19 @@ SAME_FIELD(struct swap_extent, struct weir_swap_extent, start_block);
 SAME_SIZE(struct swap_extent, struct weir_swap_extent);
 SAME_SIZE(swp_entry_t, struct weir_swap_entry);
 SAME_VALUE(SWAP_TYPE_SHIFT, 27);
+
+#define OPERATION(call) SAME_FIELD(struct address_space_operations, struct weir_file_operations, call)
+OPERATION(writepage);
+OPERATION(releasepage);
+OPERATION(referenced);
+OPERATION(unmap);
+SAME_SIZE(struct address_space_operations, struct weir_file_operations);
+SAME_FIELD(struct shrinker, struct weir_shrinker, shrink);
+SAME_FIELD(struct shrinker, struct weir_shrinker, seeks);
+SAME_SIZE(struct shrinker, struct weir_shrinker);
+HAS_ROOM(struct backing_dev_info, struct weir_device);
+HAS_ROOM(struct address_space, struct weir_file);
+HAS_ROOM(struct mempool, struct weir_pool);
 
 SAME_VALUE(MM_OK, WEIR_OK);
 SAME_VALUE(MM_NOMEM, WEIR_NOMEM);
@@ -176,3 +196,6 @@ SAME_VALUE(FAULT_SPURIOUS, WEIR_FAULT_SPURIOUS);
 SAME_VALUE(FAULT_SIGBUS, WEIR_FAULT_SIGBUS);
 SAME_VALUE(FAULT_OOM, WEIR_FAULT_OOM);
 SAME_VALUE(SWAP_FLAG_PREFER, 0x8000);
+SAME_VALUE(SWAP_SUCCESS, WEIR_UNMAPPED);
+SAME_VALUE(SWAP_AGAIN, WEIR_UNMAP_AGAIN);
+SAME_VALUE(SWAP_FAIL, WEIR_UNMAP_FAIL);

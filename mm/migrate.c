@@ -26,8 +26,6 @@ static void move_entry(struct rmap_walk *walk, struct page *old, struct page *ne
     struct machine *m = block->mm->machine;
     pte_t pte = block_pte(block, walk->index);
 
-    if (m->platform->move_frame)
-        m->platform->move_frame(m->platform->host, walk->mm, walk->addr, old, new);
     block->table->pte[walk->index] = pte_of_page(m, new, (unsigned)(pte & ((1u << PTE_PFN_SHIFT) - 1)));
     get_page(new);
     atomic_store_explicit(&new->mapcount, 0, memory_order_release);
@@ -51,6 +49,9 @@ static enum mm_status move_owned(struct machine *m, struct page *old, struct pag
     /* Held pages are known to a device by their frame; those in a still range are being changed by the host. */
     if (!(maps && pte & PTE_HELD) && !block_is_still(walk.block, walk.addr) &&
         (cached ? replace_in_swap_cache(m, old, new, 2 + maps) : page_count(old) == 1 + maps)) {
+        /* Also where the entry is a swap entry by now: until it is written, the page's bytes are still there. */
+        if (m->platform->move_frame)
+            m->platform->move_frame(m->platform->host, walk.mm, walk.addr, old, new);
         atomic_store_explicit(&new->owner, page_owner(old), memory_order_release);
         if (maps)
             move_entry(&walk, old, new);

@@ -80,11 +80,10 @@ static unsigned long adjust(unsigned long points, int oomkilladj) {
 }
 
 static unsigned long classic_badness(struct machine *m, const struct task *task, uint64_t now_ns) {
-    const struct platform *p = m->platform;
     struct children children = {.parent = task};
     unsigned long points = total_vm(task->mm);
 
-    p->for_each_task(p->host, add_child, &children);
+    oom_for_each_task(m, add_child, &children);
     points = discount_age(task, points + children.points, now_ns);
     if (task->nice > 0)
         points *= 2;

@@ -4,6 +4,7 @@
 #include "mm/cpuset.h"
 #include "mm/memory.h"
 #include "mm/oom_reaper.h"
+#include "mm/rmap.h"
 
 static uint32_t task_flags(const struct task *task) {
     return atomic_load_explicit(&task->flags, memory_order_relaxed);
@@ -27,6 +28,22 @@ void clear_zonelist_oom(struct machine *m, const struct zonelist *zonelist) {
     for (unsigned i = 0; zonelist->zones[i]; i++)
         zone_clear_flag(zonelist->zones[i], ZONE_OOM_LOCKED);
     lock_release(m->platform, &m->oom_lock);
+}
+
+void oom_for_each_task(struct machine *m, bool (*fn)(struct task *task, void *arg), void *arg) {
+    bool more = true;
+
+    if (m->platform->for_each_task) {
+        m->platform->for_each_task(m->platform->host, fn, arg);
+        return;
+    }
+    for (uint64_t id = 1; id <= MAX_MMS && more; id++) {
+        struct mm *mm = rmap_get_mm(m, id << 40);
+        struct task *owner = mm ? __atomic_load_n(&mm->owner, __ATOMIC_ACQUIRE) : NULL;
+
+        more = !owner || fn(owner, arg);
+        rmap_put_mm(m);
+    }
 }
 
 /* -- Selection (section 13.3) ------------------------------------------------------------------------------------ */
@@ -59,7 +76,7 @@ static bool find_exempt(struct task *task, void *arg) {
 static bool mm_is_exempt(struct machine *m, const struct mm *mm) {
     struct exemption exemption = {.m = m, .mm = mm};
 
-    m->platform->for_each_task(m->platform->host, find_exempt, &exemption);
+    oom_for_each_task(m, find_exempt, &exemption);
     return exemption.found;
 }
 
@@ -98,7 +115,7 @@ enum oom_verdict select_bad_process(struct machine *m, bool skip_exempt, struct 
     const struct platform *p = m->platform;
     struct selection s = {.m = m, .current = mm_current(m), .now_ns = p->now_ns(p->host), .skip_exempt = skip_exempt};
 
-    p->for_each_task(p->host, consider, &s);
+    oom_for_each_task(m, consider, &s);
     if (s.abort)
         return OOM_ABORT;
     if (!s.chosen)
@@ -137,13 +154,12 @@ static void kill_task(struct machine *m, struct task *task, unsigned long points
 
 /* False: refused. */
 static bool oom_kill_task(struct machine *m, struct task *task, unsigned long points) {
-    const struct platform *p = m->platform;
     struct killing k = {.m = m, .task = task, .mm = task->mm, .points = points};
 
     if (!task->mm || task_flags(task) & TASK_IS_INIT || mm_is_exempt(m, task->mm))
         return false;
     kill_task(m, task, points);
-    p->for_each_task(p->host, kill_sharer, &k);
+    oom_for_each_task(m, kill_sharer, &k);
     return true;
 }
 
@@ -157,14 +173,13 @@ static bool kill_child(struct task *child, void *arg) {
 
 /* A child first: its parent may be what keeps a session together. */
 static bool oom_kill_process(struct machine *m, struct task *task, unsigned long points) {
-    const struct platform *p = m->platform;
     struct killing k = {.m = m, .task = task, .mm = task->mm, .points = points};
 
     if (task_flags(task) & PF_EXITING) {
         kill_task(m, task, 0);
         return true;
     }
-    p->for_each_task(p->host, kill_child, &k);
+    oom_for_each_task(m, kill_child, &k);
     return k.done || oom_kill_task(m, task, points);
 }
 

@@ -20,6 +20,9 @@ void clear_zonelist_oom(struct machine *m, const struct zonelist *zonelist);
  */
 void out_of_memory(struct machine *m, const struct zonelist *zonelist, gfp_t gfp, unsigned order);
 
+/* Calls fn for every task that there is, or for the owner of each address space, until it returns false. Nests. */
+void oom_for_each_task(struct machine *m, bool (*fn)(struct task *task, void *arg), void *arg);
+
 /* What keeps a request from the memory of the whole machine (section 13.2). */
 enum oom_constraint {
     CONSTRAINT_NONE,

@@ -122,7 +122,10 @@ struct platform {
     bool (*in_interrupt)(void *host);
     /* May be NULL. Is the current task wanted elsewhere, so that something long (swapoff) should end early? */
     bool (*signal_pending)(void *host);
-    /* Calls fn for every task, until it returns false. Calls may nest. Used by the OOM killer only. */
+    /*
+     * May be NULL: the owners of the address spaces are all there are. Calls fn for every task, until it returns false.
+     * Calls may nest. Used by the OOM killer only.
+     */
     void (*for_each_task)(void *host, bool (*fn)(struct task *task, void *arg), void *arg);
 
     /* -- locks. Words change only through the inline functions of mm/lock.h. ------------------------------------ */
@@ -198,6 +201,11 @@ struct platform {
     void (*swap_read)(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                       enum mm_status *status);
     /*
+     * In place of the two above, either of which is then NULL, where the bytes of pages lie at page_address(): reads
+     * or writes the PAGE_SIZE bytes there, to or from page `block` of the area's device. MM_OK or MM_IO, when done.
+     */
+    enum mm_status (*swap_block)(void *host, unsigned type, uint64_t block, void *bytes, bool write);
+    /*
      * May be NULL. These entries, of one area, are likely to be read soon, in this order: the host may begin. A hint
      * only: their slots may be freed and used anew meanwhile, and what is read then must be what was written last.
      */
@@ -221,8 +229,9 @@ struct platform {
      */
     void (*wake_flusher)(void *host, unsigned long nr_pages);
     /*
-     * May be NULL: bytes follow the address. A page mapped at addr moves from one frame to another (mm/migrate.h): a
-     * host whose bytes lie in the frame copies them and changes its own mapping. Called with the page-table lock held.
+     * May be NULL: bytes follow the address. A page that is mapped at addr, or parked there and about to be written,
+     * moves from one frame to another (mm/migrate.h): a host whose bytes lie in the frame copies them and changes its
+     * own mapping. Called with the page-table lock held.
      */
     void (*move_frame)(void *host, struct mm *mm, uintptr_t addr, struct page *from, struct page *to);
     /*

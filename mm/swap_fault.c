@@ -5,6 +5,7 @@
 #include "mm/fault_stream.h"
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
+#include "mm/page_io.h"
 #include "mm/page_table.h"
 #include "mm/psi.h"
 #include "mm/read_around.h"
@@ -284,7 +285,6 @@ static void tell_ahead(struct fault *fault, const struct swapin *in, unsigned ty
 
 static bool read_window(struct fault *fault, swp_entry_t entry) {
     struct machine *m = fault->mm->machine;
-    const struct platform *p = m->platform;
     struct swapin in;
     struct fault_run run;
     enum mm_status status;
@@ -306,7 +306,7 @@ static bool read_window(struct fault *fault, swp_entry_t entry) {
     if (status != MM_OK)
         return status == MM_NOMEM; /* else somebody reads it, or the entry has changed */
     nr = in.end - in.first;
-    p->swap_read(p->host, in.entries, in.pages, nr, in.status);
+    swap_pages_read(m, in.entries, in.pages, nr, in.status);
     tell_ahead(fault, &in, swp_type(entry));
     count_vm_events(m, PSWPIN, nr);
     count_vm_events(m, PGPGIN, nr * (PAGE_SIZE / 512));

@@ -2,6 +2,7 @@
 /* Reading swapped pages into the swap cache, with the slots around them. (specification, section 12.2) */
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
+#include "mm/page_io.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 
@@ -80,11 +81,9 @@ static enum mm_status enter_pages(struct machine *m, swp_entry_t wanted, gfp_t g
 }
 
 static void read_pages(struct machine *m, struct readahead *ra, const struct page *wanted) {
-    const struct platform *p = m->platform;
-
     if (ra->nr == 0)
         return;
-    p->swap_read(p->host, ra->entries, ra->pages, ra->nr, ra->status);
+    swap_pages_read(m, ra->entries, ra->pages, ra->nr, ra->status);
     count_vm_events(m, PSWPIN, ra->nr);
     count_vm_events(m, PGPGIN, ra->nr * (PAGE_SIZE / 512));
     for (unsigned i = 0; i < ra->nr; i++) {

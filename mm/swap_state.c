@@ -3,6 +3,7 @@
 
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
+#include "mm/page_io.h"
 #include "mm/rmap.h"
 #include "mm/swap_index.h"
 #include "mm/swapfile.h"
@@ -266,7 +267,6 @@ static bool move_to_slot(struct machine *m, struct page *page, swp_entry_t new) 
 }
 
 enum mm_status swap_writepage(struct machine *m, struct page *page) {
-    const struct platform *p = m->platform;
     enum mm_status status;
 
     if (!swap_slot_is_private(m, page_swap_entry(page)) && !move_to_slot(m, page, get_swap_page(m)))
@@ -276,7 +276,7 @@ enum mm_status swap_writepage(struct machine *m, struct page *page) {
         struct mm *mm = rmap_get_mm(m, owner);
 
         start_writeback(m, page);
-        status = p->swap_write(p->host, page_swap_entry(page), page, mm, owner_address(owner));
+        status = swap_page_write(m, page_swap_entry(page), page, mm, owner_address(owner));
         rmap_put_mm(m);
         if (status == MM_SUBMITTED)
             break;

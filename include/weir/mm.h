@@ -50,6 +50,12 @@ size_t weir_boot_bytes(const struct weir_memory_map *map);
  */
 struct weir_machine *weir_boot(const struct weir_platform *platform, const struct weir_memory_map *map, void *memory);
 /*
+ * Such memory from the ranges themselves, for a host that has no other: the end of the first that is longer, which
+ * becomes so much shorter. ranges: map->ranges, still to be changed; their bytes are to be reached by map->arena. NULL:
+ * none is long enough.
+ */
+void *weir_boot_memory(const struct weir_memory_map *map, struct weir_memory_range *ranges);
+/*
  * The first thing found wrong with the machine, in words, or NULL. Looks at all of it; no other task may be in the core
  * meanwhile. For tests.
  */
@@ -97,7 +103,10 @@ uint32_t weir_page_pfn(const struct weir_machine *m, const struct weir_page *pag
 void *weir_page_address(const struct weir_machine *m, const struct weir_page *page);
 struct weir_page *weir_pfn_page(const struct weir_machine *m, uint32_t pfn);
 bool weir_pfn_valid(const struct weir_machine *m, uint32_t pfn);
-/* Frames that are free, per-CPU lists aside; of one node, or of all (node < 0). A moment's view. */
+/*
+ * Frames that are free, per-CPU lists aside; of one node, or of all (node < 0). What CPUs have not yet folded into it
+ * (weir_vmstat_update) is missing. Never sleeps.
+ */
 unsigned long weir_nr_free(const struct weir_machine *m, int node);
 /* Gives all frames on per-CPU lists back to the buddy system. Never sleeps. */
 void weir_drain_pages(struct weir_machine *m);
@@ -128,14 +137,24 @@ void *weir_mm_host_private(const struct weir_mm *mm);
 /* Pages in memory, and in swap. */
 unsigned long weir_mm_resident(const struct weir_mm *mm);
 unsigned long weir_mm_swapped(const struct weir_mm *mm);
-/* Maps a range, over whatever is there; flags: enum weir_area_flags. Sleeps. WEIR_NOMEM, WEIR_INVAL. */
+/*
+ * Maps a range, over whatever is there; flags: enum weir_area_flags. The second forgets it. The third changes what may
+ * be done with memory that stays (WEIR_LOCKED is not looked at); the host's own entries are the host's to change, after
+ * that. Sleep. WEIR_NOMEM, WEIR_INVAL: nothing is changed; WEIR_FAULT, of the third: not all of it is mapped.
+ */
 enum weir_status weir_mm_map(struct weir_mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
 enum weir_status weir_mm_unmap(struct weir_mm *mm, uintptr_t start, uintptr_t end);
+enum weir_status weir_mm_protect(struct weir_mm *mm, uintptr_t start, uintptr_t end, unsigned flags);
 /* The flags of the area at addr; false: there is none. Sleeps. */
 bool weir_mm_area(struct weir_mm *mm, uintptr_t addr, unsigned *ret_flags);
+/* Where len bytes, aligned to align (a power of two), are free, at hint or above if possible; 0: nowhere. Sleeps. */
+uintptr_t weir_mm_find_free(struct weir_mm *mm, uintptr_t hint, size_t len, size_t align);
 /* A touch at addr has faulted. Sleeps: reclaims, reads, kills. The host retries the touch unless this is an error. */
 enum weir_fault_result weir_mm_fault(struct weir_mm *mm, uintptr_t addr, bool write);
-/* Brings a range in; forgets its contents; makes it cold; and cold and out of memory. All sleep. */
+/*
+ * Brings a range in (WEIR_NOMEM, WEIR_FAULT, WEIR_IO); forgets its contents, so that it reads as zeros; makes it cold;
+ * and cold and out of memory. All sleep. A range that is none does nothing.
+ */
 enum weir_status weir_mm_populate(struct weir_mm *mm, uintptr_t start, uintptr_t end);
 void weir_mm_discard(struct weir_mm *mm, uintptr_t start, uintptr_t end);
 void weir_mm_cool(struct weir_mm *mm, uintptr_t start, uintptr_t end);
@@ -143,6 +162,152 @@ void weir_mm_evict(struct weir_mm *mm, uintptr_t start, uintptr_t end);
 /* Brings a range in for good, and gives it free again. Sleeps. WEIR_NOMEM, WEIR_FAULT, WEIR_IO. */
 enum weir_status weir_mm_lock(struct weir_mm *mm, uintptr_t start, uintptr_t end);
 enum weir_status weir_mm_unlock(struct weir_mm *mm, uintptr_t start, uintptr_t end);
+/*
+ * Brings the page at addr in and keeps it in its frame, accessible, until it has been released as often as held: for
+ * devices and whoever else cannot fault. Sleep. WEIR_NOMEM, WEIR_FAULT, WEIR_IO, WEIR_BUSY (held too often).
+ */
+enum weir_status weir_mm_hold(struct weir_mm *mm, uintptr_t addr);
+void weir_mm_release(struct weir_mm *mm, uintptr_t addr);
+/* One byte for each page of a range: bit 0 tells whether it is in memory, right now. Sleeps. */
+void weir_mm_mincore(struct weir_mm *mm, uintptr_t start, uintptr_t end, unsigned char *ret_vec);
+
+/* -- Files. Each page of a file that is in memory is known by its index, a number of pages from the file's start; its
+ * bytes are at weir_page_address(). Reading them, mapping them, and what a file is, is the host's affair. ------------
+ */
+
+/* Storage of the host's, zeroed, part of what it calls a device and a file. */
+struct weir_device {
+    uint64_t of_the_core[8];
+};
+struct weir_file {
+    uint64_t of_the_core[48];
+};
+
+/* How many write requests the device's queue takes, at least 1: it is congested when it is nearly full. */
+void weir_device_init(struct weir_machine *m, struct weir_device *device, unsigned nr_requests);
+/* No file may be on it any more. */
+void weir_device_destroy(struct weir_device *device);
+/*
+ * The host tells of each write request that it queues, and of each that is over. True: the device has just left
+ * congestion, so that whoever is in platform->congestion_wait may go on. Never sleep; any lock held.
+ */
+void weir_device_request_started(struct weir_device *device);
+bool weir_device_request_finished(struct weir_device *device);
+
+enum weir_unmap { WEIR_UNMAPPED, WEIR_UNMAP_AGAIN, WEIR_UNMAP_FAIL };
+
+/* What a file can do. Each is called with the page locked, and may sleep. */
+struct weir_file_operations {
+    /*
+     * NULL: pages of the file cannot be written. Writes a page. WEIR_OK; WEIR_SUBMITTED: weir_page_write_done() will
+     * tell; WEIR_REJECTED: not now, keep it; WEIR_IO: it is dirty as before.
+     */
+    enum weir_status (*writepage)(struct weir_file *file, struct weir_page *page);
+    /* NULL: there is none. Drops what else the host keeps for the page, and its reference. False: it is needed. */
+    bool (*releasepage)(struct weir_file *file, struct weir_page *page, uint32_t gfp);
+    /* NULL: 0. How many mappings have touched the page since the last call; a shared one that is locked counts. */
+    unsigned (*referenced)(struct weir_file *file, struct weir_page *page);
+    /* NULL: it is not mapped. Takes it out of all mappings, weir_page_unmapped() for each. FAIL: a locked one. */
+    enum weir_unmap (*unmap)(struct weir_file *file, struct weir_page *page);
+};
+
+void weir_file_init(struct weir_machine *m, struct weir_file *file, const struct weir_file_operations *operations,
+                    struct weir_device *device);
+/* Drops all pages, written or not. Nobody may use the file any more, none of it may be mapped. Sleeps. */
+void weir_file_destroy(struct weir_file *file);
+/*
+ * Enters a frame of the caller's own as page `index`, and returns with it locked, for the host to fill, mark with
+ * weir_page_set_uptodate(), and unlock. The file has a reference of its own then. Sleeps if gfp has WEIR_GFP_WAIT.
+ * WEIR_BUSY: there is one; WEIR_NOMEM.
+ */
+enum weir_status weir_file_add(struct weir_file *file, struct weir_page *page, uint32_t index, uint32_t gfp);
+/* The page at index with one more reference, or NULL. lock: waits until it can be locked, and may sleep. */
+struct weir_page *weir_file_find(struct weir_file *file, uint32_t index, bool lock);
+/* The file and index of a page; NULL: of none. The page is locked. */
+struct weir_file *weir_page_file(const struct weir_page *page, uint32_t *ret_index);
+/* A page is locked while it is read, written or taken out. The first may sleep, and only with a reference. */
+void weir_page_lock(struct weir_machine *m, struct weir_page *page);
+void weir_page_unlock(struct weir_machine *m, struct weir_page *page);
+/* Does the page hold what it should? Any task that has a reference. */
+void weir_page_set_uptodate(struct weir_page *page);
+bool weir_page_is_uptodate(const struct weir_page *page);
+/* Has been read or written by a call: twice makes a page active. Never sleeps. */
+void weir_page_accessed(struct weir_machine *m, struct weir_page *page);
+/* Has been changed. The page is locked. True: it was clean. Never sleeps. After unlocking: weir_file_dirtied(). */
+bool weir_page_dirty(struct weir_machine *m, struct weir_page *page);
+/* The task has made so many pages of the file dirty: it may have to wait, or to write. Sleeps; no lock, no page locked.
+ */
+void weir_file_dirtied(struct weir_file *file, unsigned nr_pages);
+/* A write that writepage had answered with WEIR_SUBMITTED has ended: WEIR_OK or WEIR_IO. Never sleeps. */
+void weir_page_write_done(struct weir_machine *m, struct weir_page *page, enum weir_status status);
+/* The host has mapped the page once more, with a reference for that; or no longer. The page is locked. Never sleep. */
+void weir_page_mapped(struct weir_machine *m, struct weir_page *page);
+void weir_page_unmapped(struct weir_machine *m, struct weir_page *page);
+/* The file has so many more mappings, or fewer, touched or not: its pages then are in use. Never sleeps. */
+void weir_file_count_mappings(struct weir_file *file, int by);
+/* Drops what is clean, unused and not mapped of [start, end]; returns how many pages. Never sleeps. */
+unsigned long weir_file_invalidate(struct weir_file *file, uint32_t start, uint32_t end);
+/* Drops all pages from index start on, none of which may be mapped. Sleeps. */
+void weir_file_truncate(struct weir_file *file, uint32_t start);
+/* The flusher's work: writes nr_pages, and on until few enough are dirty. Sleeps as writepage does. */
+void weir_writeback(struct weir_machine *m, unsigned long nr_pages);
+
+/* -- The host's own caches and reserves. ----------------------------------------------------------------------------
+ */
+
+/* A cache that can give memory back. The first two are the host's, to be set before it is added; the rest is zero. */
+struct weir_shrinker {
+    /*
+     * nr 0: how many objects could go. Else frees up to nr and returns how many could still go; -1: not with this gfp.
+     * Frames that come free thereby it reports with weir_shrinker_freed(). May sleep; adds and removes no shrinkers.
+     */
+    long (*shrink)(struct weir_shrinker *shrinker, long nr, uint32_t gfp);
+    unsigned seeks; /* what an object costs to make again, at least 1; 2 is usual */
+    void *of_the_core[2];
+};
+/* Both sleep; the second until nobody is in it. */
+void weir_shrinker_add(struct weir_machine *m, struct weir_shrinker *shrinker);
+void weir_shrinker_remove(struct weir_machine *m, struct weir_shrinker *shrinker);
+/* From within shrink(). Never sleeps. */
+void weir_shrinker_freed(struct weir_machine *m, unsigned long nr_pages);
+/* What a cache of names and inodes with so many unused objects says it could free (vfs_cache_pressure). */
+long weir_shrinker_pressure(const struct weir_machine *m, unsigned long nr_unused);
+/*
+ * The host's own allocator has taken so many frames of that zone more, or fewer, for objects that a cache can give back
+ * (reclaimable) or not: what zone reclaim and the texts go by. Any lock held; never sleeps.
+ */
+void weir_count_slab(struct weir_machine *m, struct weir_page *page, bool reclaimable, int nr_pages);
+/* Drops clean file pages, shakes the caches, or both. Sleeps. */
+void weir_drop_caches(struct weir_machine *m, bool pages, bool objects);
+
+/* A reserve of elements for those who must not fail; storage of the host's, zeroed. */
+struct weir_pool {
+    uint64_t of_the_core[10];
+};
+/* Allocates min_nr elements (at least 1) to keep back. alloc: NULL where gfp does not let it wait. Sleeps. WEIR_NOMEM,
+ * WEIR_INVAL. */
+enum weir_status weir_pool_init(struct weir_machine *m, struct weir_pool *pool, unsigned min_nr,
+                                void *(*alloc)(uint32_t gfp, void *data), void (*free)(void *element, void *data),
+                                void *data);
+/* WEIR_BUSY: an element is out. */
+enum weir_status weir_pool_destroy(struct weir_pool *pool);
+/* An element. With WEIR_GFP_WAIT never NULL: it sleeps until one comes back. */
+void *weir_pool_alloc(struct weir_pool *pool, uint32_t gfp);
+/* Never sleeps, beyond what free() does. */
+void weir_pool_free(struct weir_pool *pool, void *element);
+/* Keeps more back, or less. Sleeps if gfp has WEIR_GFP_WAIT. WEIR_NOMEM: as before. */
+enum weir_status weir_pool_resize(struct weir_pool *pool, unsigned min_nr, uint32_t gfp);
+
+/* -- Frames that come and go while the machine runs. ----------------------------------------------------------------
+ */
+
+/*
+ * Ranges are whole pageblocks (512 frames) that the memory map names; one call at a time. Sleep. WEIR_INVAL: no such
+ * range. The first gives frames that are not there to their zone; if the zone had none, no other task may be in the
+ * core. The second moves what uses them elsewhere and takes them away; WEIR_BUSY: something cannot move.
+ */
+enum weir_status weir_memory_online(struct weir_machine *m, uint32_t start_pfn, uint32_t nr_pages);
+enum weir_status weir_memory_offline(struct weir_machine *m, uint32_t start_pfn, uint32_t nr_pages);
 
 /* -- What the host's threads and timers call. -----------------------------------------------------------------------
  */
@@ -156,8 +321,14 @@ bool weir_kswapd_run(struct weir_machine *m, int node);
 uint64_t weir_vmstat_update(struct weir_machine *m, unsigned cpu);
 /* What is due of taking victims' memory. Returns when (now_ns) to call again; UINT64_MAX: at wake_oom_reaper. */
 uint64_t weir_oom_reaper_run(struct weir_machine *m);
-/* How many tasks get on with their work, for the share of time in which none does. Never sleeps. */
+/*
+ * With the tunable psi. How many tasks get on with their work, for the share of time in which none does. From
+ * weir_stall_begin() to weir_stall_end(), which is given what that returned, the current task waits for memory in a way
+ * that the core does not see (it counts reclaim and reading from swap itself). Never sleep; no lock but the host's.
+ */
 void weir_psi_set_running(struct weir_machine *m, unsigned nr_running);
+bool weir_stall_begin(struct weir_machine *m);
+void weir_stall_end(struct weir_machine *m, bool begun);
 
 /* -- Swap. ----------------------------------------------------------------------------------------------------------
  */

@@ -12,8 +12,11 @@
  *   parked    a page that is resident, but a touch of it faults: its accessed bit is clear, as it were
  *   spinning  locks that the core holds for a short time only; a task that holds one must not be made to sleep
  *
- * Each call says what the core holds around it. Calls may come from several tasks and CPUs at once. "May be NULL" is
- * said of those that a host may leave out, and what then holds.
+ *   entry     where a page lies in swap
+ *
+ * Each call says what the core holds around it. Calls may come from several tasks and CPUs at once. "NULL: ..." is said
+ * of those that a host may leave out, and what then holds. A host whose pages lie in their frames, like a kernel's,
+ * needs seven: now_ns, sleep, current, set_page, swap_block, kill and panic.
  */
 #ifndef WEIR_PLATFORM_H
 #define WEIR_PLATFORM_H
@@ -96,6 +99,13 @@ struct weir_task {
 /* Flags of map_pages. */
 #define WEIR_MAP_CLEAN 1u /* the pages keep a copy in swap: the host may want to notice the first write */
 
+/* What an entry of the host's page table lets a program do, where there is set_page. */
+enum weir_access {
+    WEIR_ABSENT, /* nothing: it leads nowhere, a touch faults */
+    WEIR_PARKED, /* the frame stays, a touch faults */
+    WEIR_MAPPED, /* read and write, as far as its area allows */
+};
+
 struct weir_platform {
     void *host; /* handed back as the first argument of every call */
 
@@ -112,13 +122,20 @@ struct weir_platform {
     unsigned (*cpu)(void *host);        /* NULL: 0. 0..nr_cpus-1; may be stale as soon as it is told */
     bool (*in_interrupt)(void *host);   /* NULL: never */
     bool (*signal_pending)(void *host); /* NULL: never. Should something long (swapoff) end early? */
-    /* Calls fn for every task until it returns false; calls nest. None may go away meanwhile. OOM killer only. */
+    /*
+     * NULL: the owners of the address spaces are all there are. Calls fn for every task until it returns false; calls
+     * nest. None may go away meanwhile. OOM killer only.
+     */
     void (*for_each_task)(void *host, bool (*fn)(struct weir_task *task, void *arg), void *arg);
 
-    /* -- Locks are words of the core's; these two are how a task waits for one. Any lock held. -- */
-    void (*lock_wait)(void *host, _Atomic uint32_t *word, uint32_t seen); /* while *word == seen; may return early */
-    void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all); /* NULL: nothing. Those who wait for that word */
-    /* May be NULL; for simulators. Before a lock is taken. */
+    /*
+     * -- Locks are words of the core's; these two are how a task waits for one, and how the others are told. Any lock
+     * held. Most locks are held for a microsecond, but a page is locked while it is read or written. --
+     */
+    /* NULL: the task tries again and again. Waits while *word == seen; may return early. */
+    void (*lock_wait)(void *host, _Atomic uint32_t *word, uint32_t seen);
+    void (*lock_wake)(void *host, _Atomic uint32_t *word, bool all); /* NULL: nothing. One, or all, that wait so */
+    /* NULL: nothing; for simulators. Before a lock is taken. */
     void (*lock_point)(void *host);
     /*
      * NULL: every lock is an ordinary one. Returns after every task has passed a full memory barrier (an interrupt to
@@ -126,13 +143,14 @@ struct weir_platform {
      * then needs a struct weir_task of its own.
      */
     void (*barrier)(void *host);
-    /* May be NULL; for simulators, in debug builds only: each lock taken and dropped. */
+    /* NULL: nothing; for simulators, in debug builds only: each lock taken and dropped. */
     void (*lock_taken)(void *host, uint32_t rank, bool may_wait);
     void (*lock_dropped)(void *host, uint32_t rank);
 
     /*
      * -- Address spaces. All with a spinning lock of the block held, so that calls for one block never overlap. They
-     * must not sleep, nor touch a page that could fault. --
+     * must not sleep, nor touch a page that could fault. All of them may be NULL if set_page, below, is there; it then
+     * stands for those that are. --
      */
     /*
      * Gives zeroed, writable memory at addr: pages[0..nr), whose bytes are anything. Returns how many, from the first;
@@ -142,7 +160,7 @@ struct weir_platform {
     /* The same with what swap_read has just put into them, or with what lies at weir_page_address(). */
     unsigned (*map_pages)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_page *const *pages, unsigned nr,
                           unsigned map_flags);
-    /* May be NULL: then nothing is read along with a page. As map_pages, but the pages are parked. */
+    /* NULL: nothing is read along with a page. As map_pages, but the pages are parked. */
     unsigned (*map_parked)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_page *const *pages, unsigned nr);
     /*
      * Parks the pages of the block at `block` whose bits are set: a touch faults from now on, the bytes stay. Clears
@@ -161,18 +179,24 @@ struct weir_platform {
     /* The page at addr is lost: a touch must end in an error. */
     void (*poison)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_swap_entry entry);
 
-    /* -- Swap. The first two: no spinning lock held, may sleep, every page is locked. -- */
+    /* -- Swap. The first three: no spinning lock held, may sleep, every page is locked. -- */
     /*
-     * Writes a page to its slot. It is parked at addr in mm; mm is NULL if its bytes lie at weir_page_address().
-     * WEIR_OK, WEIR_SUBMITTED, WEIR_REJECTED, or WEIR_IO: it stays in memory.
+     * NULL: swap_block. Writes a page to its slot. It is parked at addr in mm; mm is NULL if its bytes lie at
+     * weir_page_address(). WEIR_OK, WEIR_SUBMITTED, WEIR_REJECTED, or WEIR_IO: it stays in memory.
      */
     enum weir_status (*swap_write)(void *host, struct weir_swap_entry entry, struct weir_page *page, struct weir_mm *mm,
                                    uintptr_t addr);
-    /* Reads nr pages of one area, each from its entry; status[] tells how each went. Returns when all are done. */
+    /* NULL: swap_block. Reads nr pages of one area, each from its entry; status[] tells how each went, when all have.
+     */
     void (*swap_read)(void *host, const struct weir_swap_entry *entries, struct weir_page *const *pages, unsigned nr,
                       enum weir_status *status);
     /*
-     * May be NULL. These entries, of one area, are likely to be read soon, in this order: the host may begin. Their
+     * In place of those two, a page at a time, where the bytes of pages lie at weir_page_address(): reads or writes the
+     * 4096 bytes at `bytes`, from or to page `block` of that area's device. WEIR_OK or WEIR_IO, when it is done.
+     */
+    enum weir_status (*swap_block)(void *host, unsigned type, uint64_t block, void *bytes, bool write);
+    /*
+     * NULL: nothing. These entries, of one area, are likely to be read soon, in this order: the host may begin. Their
      * slots may be freed and written anew before they are read, which must then give what was written last.
      */
     void (*swap_prefetch)(void *host, const struct weir_swap_entry *entries, unsigned nr);
@@ -180,31 +204,44 @@ struct weir_platform {
     void (*swap_slot_free)(void *host, struct weir_swap_entry entry); /* NULL: nothing. Nobody will read it again */
     bool (*swap_has_room)(void *host, unsigned type);                 /* NULL: yes. For one more page, right now? */
     bool (*swap_write_congested)(void *host, unsigned type);          /* NULL: never. Busy writing? */
-    const char *(*swap_area_name)(void *host, unsigned type);         /* May be NULL. A path, for weir_swaps_text() */
+    const char *(*swap_area_name)(void *host, unsigned type); /* NULL: its number. A path, for the text of swaps */
 
-    /* -- Events. -- */
-    /* The node's kswapd is to call weir_kswapd_run(). Any lock held; must not sleep. */
+    /* -- Events. None may sleep; any lock held, unless it says otherwise. -- */
+    /* NULL: the host calls weir_kswapd_run() now and then by itself. The node's kswapd is to call it. */
     void (*wake_kswapd)(void *host, int node);
-    void (*wake_flusher)(void *host, unsigned long nr_pages); /* NULL: this contract has no file pages yet */
-    /* NULL: bytes follow the address. A mapped page moves from one frame to another; page-table lock held. */
-    void (*move_frame)(void *host, struct weir_mm *mm, uintptr_t addr, void *from, void *to);
-    /* May be NULL. A frame that the core has used at weir_page_address() goes to a program. Any lock held. */
+    /* NULL: there are no file pages, or weir_writeback() is called now and then. It is to be called, for nr_pages. */
+    void (*wake_flusher)(void *host, unsigned long nr_pages);
+    /*
+     * NULL: bytes follow the address, or set_page is there. A mapped page moves from one frame to another, bytes and
+     * all, and so does what the host knows of it. A spinning lock of the block is held.
+     */
+    void (*move_frame)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_page *from, struct weir_page *to);
+    /* NULL: nothing. A frame that the core has used at weir_page_address() goes to a program. */
     void (*frame_to_user)(void *host, uint32_t pfn);
-    /* May be NULL. A request has failed for good. */
+    /* NULL: nothing. A request without WEIR_GFP_NOWARN has failed for good. No lock of the core is held. */
     void (*alloc_failed)(void *host, const struct weir_task *task, unsigned order, uint32_t gfp);
-    /* May be NULL. Memory is at its end: frees what the host can spare; returns how many pages. May sleep. */
+    /* NULL: 0. Memory is at its end: frees what the host can spare; returns how many pages. No lock; may sleep. */
     unsigned long (*oom_notify)(void *host);
     /*
      * Ends a task. points: its badness. memdie: it is the victim, and is to run at once, or one that only shares the
-     * victim's address space. Returns soon: the task goes by itself, and takes its address space along. No lock held.
+     * victim's address space. Returns soon: the task goes by itself, later, and takes its address space along; until
+     * then what it asks for comes from the reserves. No lock held.
      */
     void (*kill)(void *host, struct weir_task *victim, unsigned long points, bool memdie);
-    /* May be NULL. From due_ns on weir_oom_reaper_run() has something to do. */
+    /* NULL: the host looks now and then. From due_ns on weir_oom_reaper_run() has something to do. */
     void (*wake_oom_reaper)(void *host, uint64_t due_ns);
-    /* The machine cannot go on: nobody is left to kill, or it is tuned so. Does not return. */
+    /* NULL: an illegal instruction. Nobody is left to kill, or the machine is tuned so. Does not return. */
     void (*panic)(void *host, const char *why);
-    /* The core has found itself, or its host, in error. Does not return. Any lock held. */
+    /* NULL: an illegal instruction. The core has found itself, or its host, in error. Does not return. */
     void (*assert_failed)(void *host, const char *file, int line, const char *what);
+
+    /* -- One call for all of the address spaces', where the bytes of pages lie at weir_page_address(). -- */
+    /*
+     * Sets the host's own page-table entry of addr. page: the frame it leads to from now on; NULL: as it is, which may
+     * be nowhere. What is needed of a translation cache to make it so at once is done before it returns. The lock held,
+     * and the rules, are those of the calls that it stands for.
+     */
+    void (*set_page)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_page *page, enum weir_access access);
 };
 
 #endif

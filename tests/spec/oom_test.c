@@ -363,6 +363,21 @@ static void with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not(void **s
     assert_ptr_equal(fake->kills[2].task, &tasks[3]);
 }
 
+static void without_a_list_of_tasks_the_owners_of_address_spaces_are_all_there_are(void **state) {
+    (void)state;
+    fake->platform.for_each_task = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        mms[i].owner = i ? &tasks[i] : NULL;
+        fake->machine->mms[2 * i] = &mms[i];
+    }
+    tasks[2].oomkilladj = -3;
+    run_oom();
+    /* The fourth has more, but nobody knows of it; the first is nobody's. */
+    assert_int_equal(fake->nr_kills, 1);
+    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_int_equal(atomic_load(&fake->machine->rmap_walkers), 0);
+}
+
 #define oom_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -385,6 +400,7 @@ int main(void) {
         oom_test(lowering_an_adjustment_takes_cap_sys_resource),
         oom_test(oom_score_adj_counts_pages_and_thousandths_of_all_there_are),
         oom_test(with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not),
+        oom_test(without_a_list_of_tasks_the_owners_of_address_spaces_are_all_there_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
