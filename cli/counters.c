@@ -47,8 +47,13 @@ const struct counter counters[] = {
     COUNT(read_errors, "Pages that could not be read back."),
     GAUGE(outside_bytes, "The most anonymous memory seen that weir does not manage."),
     COUNT(stalled_ns, "Time that threads waited for faults, summed."),
+    COUNT(pressure_some_ns, "Time in which at least one thread waited for memory."),
+    COUNT(pressure_full_ns, "Time in which threads waited for memory and none ran."),
 };
 const size_t nr_counters = sizeof counters / sizeof counters[0];
+
+const char *const pressure_names[WEIR_PRESSURES] = {[WEIR_PRESSURE_SOME] = "some", [WEIR_PRESSURE_FULL] = "full"};
+const unsigned pressure_seconds[WEIR_PRESSURE_WINDOWS] = {10, 60, 300};
 
 const char *const fault_kind_names[WEIR_FAULT_KINDS] = {
     [WEIR_FAULT_FRESH] = "fresh",

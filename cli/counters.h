@@ -25,6 +25,10 @@ static inline uint64_t counter_value(const struct weir_process_stats *record, co
     return *(const _Atomic uint64_t *)((const char *)record + counter->offset);
 }
 
+/* "some", "full"; and the windows: 10, 60, 300. */
+extern const char *const pressure_names[WEIR_PRESSURES];
+extern const unsigned pressure_seconds[WEIR_PRESSURE_WINDOWS];
+
 /* "fresh", "soft", "pool", "file". */
 extern const char *const fault_kind_names[WEIR_FAULT_KINDS];
 

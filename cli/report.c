@@ -88,6 +88,8 @@ static void print_reclaim(FILE *out, const struct weir_process_stats *r) {
     char time[TIME_TEXT_MAX];
 
     fprintf(out, "  stalled on faults    %11s, all threads together\n", time_text(r->stalled_ns, time));
+    fprintf(out, "  memory pressure      %11s with a thread waiting", time_text(r->pressure_some_ns, time));
+    fprintf(out, ", %s of it with none running\n", time_text(r->pressure_full_ns, time));
     fprintf(out, "  reclaimed by kswapd  %11llu pages of %llu looked at\n",
             (unsigned long long)r->reclaimed_kswapd_pages, (unsigned long long)r->scanned_kswapd_pages);
     fprintf(out, "  reclaimed directly   %11llu pages of %llu looked at, in %llu stalls of %s in all\n",

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -75,6 +76,25 @@ static json_t *faults_json(const struct weir_process_stats *record) {
     return json;
 }
 
+/* As in /proc/pressure/memory. */
+static json_t *pressure_json(const struct weir_process_stats *record) {
+    json_t *json = json_object();
+
+    for (unsigned kind = 0; kind < WEIR_PRESSURES; kind++) {
+        json_t *one = json_object();
+        char name[16];
+
+        for (unsigned i = 0; i < WEIR_PRESSURE_WINDOWS; i++) {
+            snprintf(name, sizeof name, "avg%u", pressure_seconds[i]);
+            json_object_set_new(one, name, json_real(record->pressure[kind][i] / 100.0));
+        }
+        set_number(one, "total_us",
+                   (kind == WEIR_PRESSURE_SOME ? record->pressure_some_ns : record->pressure_full_ns) / 1000);
+        json_object_set_new(json, pressure_names[kind], one);
+    }
+    return json;
+}
+
 static json_t *process_json(const struct weir_process_stats *record) {
     static const char *const ends[] = {
         [WEIR_END_NONE] = "none", [WEIR_END_OOM] = "out of memory", [WEIR_END_FAILED] = "weir failed"};
@@ -88,6 +108,7 @@ static json_t *process_json(const struct weir_process_stats *record) {
     for (size_t i = 0; i < nr_counters; i++)
         set_number(json, counters[i].name, counter_value(record, &counters[i]));
     json_object_set_new(json, "faults", faults_json(record));
+    json_object_set_new(json, "pressure", pressure_json(record));
     if (end == WEIR_END_OOM) {
         json_t *oom = json_object();
 

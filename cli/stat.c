@@ -16,7 +16,7 @@
 #include "cli/verbs.h"
 
 #define SUPERVISORS_MAX 256
-#define FORMATS "vmstat, json, openmetrics, buddyinfo, pagetypeinfo, zoneinfo, proc-vmstat or swaps"
+#define FORMATS "vmstat, json, openmetrics, buddyinfo, pagetypeinfo, zoneinfo, proc-vmstat, swaps or pressure"
 
 struct request {
     const char *format;

@@ -13,7 +13,7 @@
 struct stat_state {
     uint64_t lines;
     uint64_t at_ns;
-    uint64_t swapped_out, swapped_in, kswapd, direct, stalled_ns;
+    uint64_t swapped_out, swapped_in, kswapd, direct, stalled_ns, some_ns, full_ns;
     uint64_t faults[WEIR_FAULT_KINDS];
 };
 

@@ -103,6 +103,11 @@ void psi_set_running(struct machine *m, unsigned nr_running) {
     change(m, 0, &nr_running);
 }
 
+void psi_reset(struct machine *m) {
+    m->psi = (struct psi){0};
+    lock_init(&m->psi.lock, RANK_OOM);
+}
+
 void psi_update(struct machine *m) {
     change(m, 0, NULL);
 }

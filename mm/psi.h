@@ -27,6 +27,9 @@ void psi_memstall_leave(struct machine *m, bool entered);
  */
 void psi_set_running(struct machine *m, unsigned nr_running);
 
+/* As at boot: nobody has ever waited, nor does now. Nobody may be within a section. */
+void psi_reset(struct machine *m);
+
 /* The averages are brought up to date each 2 s, here or where a section begins or ends. Any task. */
 void psi_update(struct machine *m);
 /* Hundredths of a percent, and nanoseconds since boot, as of now. */

@@ -129,6 +129,7 @@ static bool boot_machine(void) {
     rt.machine->tune.fault_around_max = STAGING_PAGES;
     rt.machine->tune.fault_around_fresh = 32;
     rt.machine->tune.read_around_max = 16;
+    rt.machine->tune.psi = 1;
     return true;
 }
 

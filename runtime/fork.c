@@ -10,6 +10,7 @@
 
 #include "runtime/boot.h"
 #include "runtime/handler.h"
+#include "runtime/pressure.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "runtime/stats.h"
@@ -124,6 +125,7 @@ void fork_child(void) {
     fork_service_after_fork();
     world_after_fork();
     handler_after_fork();
+    pressure_after_fork();
     handler_note_main_thread();
     service_after_fork();
     stats_after_fork();

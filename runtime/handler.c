@@ -12,6 +12,7 @@
 #include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
+#include "runtime/pressure.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
@@ -191,6 +192,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
 
     if (!enter_or_defer(tid))
         return;
+    pressure_look(start);
     forks = fork_in_progress_by(tid);
     /* Nothing may be evicted while a fork is prepared: its own faults are answered from the reserves. */
     if (forks) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "mm/psi.h"
 #include "mm/vmstat.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
@@ -152,6 +153,18 @@ static void refresh_events(struct weir_process_stats *stats) {
     stats->parked_total_pages = events[PGDEACTIVATE];
 }
 
+_Static_assert((int)WEIR_PRESSURE_SOME == PSI_SOME && (int)WEIR_PRESSURE_FULL == PSI_FULL &&
+                   WEIR_PRESSURE_WINDOWS == PSI_AVERAGES,
+               "pressure is published as it is kept");
+
+static void refresh_pressure(struct weir_process_stats *stats) {
+    stats->pressure_some_ns = psi_total_ns(rt.machine, PSI_SOME);
+    stats->pressure_full_ns = psi_total_ns(rt.machine, PSI_FULL);
+    for (unsigned state = 0; state < WEIR_PRESSURES; state++)
+        for (unsigned i = 0; i < WEIR_PRESSURE_WINDOWS; i++)
+            stats->pressure[state][i] = psi_average(rt.machine, (enum psi_state)state, (enum psi_average)i);
+}
+
 void stats_refresh(void) {
     struct weir_process_stats *stats = rt.stats;
     const struct machine *m = rt.machine;
@@ -177,6 +190,7 @@ void stats_refresh(void) {
     if (used > stats->used_peak_pages)
         stats->used_peak_pages = used;
     refresh_events(stats);
+    refresh_pressure(stats);
     devices_refresh_stats();
 }
 
@@ -222,6 +236,7 @@ void stats_clerk(struct weir_thread *self) {
         vmstat_text(rt.machine, stats->vmstat, sizeof(stats->vmstat));
         pagetypeinfo_text(rt.machine, stats->pagetypeinfo, sizeof(stats->pagetypeinfo));
         swaps_text(rt.machine, stats->swaps, sizeof(stats->swaps));
+        psi_text(rt.machine, stats->pressure_text, sizeof(stats->pressure_text));
         world_leave();
         atomic_store(&stats->text_done, wanted);
         sys3(SYS_futex, &stats->text_done, FUTEX_WAKE, INT_MAX);

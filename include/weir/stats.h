@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WEIR_STATS_MAGIC 0x7274737269657731ull /* "1weirstr" */
-#define WEIR_STATS_VERSION 2u
+#define WEIR_STATS_VERSION 3u
 #define WEIR_STATS_PROCESSES 64u
 /*
  * Latency histogram: four buckets of equal width to an octave. Bucket 4 * o + q counts values from
@@ -36,6 +36,10 @@ struct weir_latency {
     _Atomic uint64_t max_ns;
     _Atomic uint64_t buckets[WEIR_LATENCY_BUCKETS];
 };
+
+/* Pressure: at least one thread waits for memory; and no other one runs. */
+enum weir_pressure { WEIR_PRESSURE_SOME, WEIR_PRESSURE_FULL, WEIR_PRESSURES };
+#define WEIR_PRESSURE_WINDOWS 3u /* over 10, 60 and 300 s */
 
 enum weir_end {
     WEIR_END_NONE,   /* running, or ended without weir's doing */
@@ -94,6 +98,9 @@ struct weir_process_stats {
     struct weir_latency fault[WEIR_FAULT_KINDS]; /* from reading the event to waking the thread */
     _Atomic uint64_t stalled_ns;                 /* program threads waiting for faults, summed */
 
+    _Atomic uint64_t pressure_some_ns, pressure_full_ns;
+    _Atomic uint32_t pressure[WEIR_PRESSURES][WEIR_PRESSURE_WINDOWS]; /* G hundredths of a percent of the time */
+
     _Atomic uint64_t oom_resident_pages, oom_swapped_pages, oom_locked_pages;
     _Atomic uint64_t oom_order, oom_points;
 
@@ -106,6 +113,7 @@ struct weir_process_stats {
     char vmstat[4096];
     char pagetypeinfo[4096];
     char swaps[1024];
+    char pressure_text[256];
 };
 
 struct weir_stats_file {

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import harness
-from harness import MIB, PYTHON, WEIR
+from harness import MIB, PYTHON, WEIR, stat
 
 RAM = 32 * MIB
 # Reads and writes 64 MiB that a budget of 32 MiB cannot hold.
@@ -159,13 +159,6 @@ class Held:
         self.child.stdin.close()
         self.child.stdout.close()
         harness.expect(self.child.wait(timeout=20) == 0, f"status {self.child.returncode}")
-
-
-def stat(*words, status=0):
-    run = subprocess.run([WEIR, "stat", *(str(word) for word in words)], capture_output=True, text=True, timeout=60,
-                         check=False)
-    harness.expect(run.returncode == status, f"status {run.returncode}: {run.stderr}")
-    return run.stdout if status == 0 else run.stderr
 
 
 def stat_formats(suite):

@@ -215,6 +215,14 @@ def expect(condition, text):
         raise Failed(text)
 
 
+def stat(*words, status=0):
+    """What `weir stat` prints; what it says on standard error if another status than 0 is expected."""
+    run = subprocess.run([WEIR, "stat", *(str(word) for word in words)], capture_output=True, text=True, timeout=60,
+                         check=False)
+    expect(run.returncode == status, f"status {run.returncode}: {run.stderr}")
+    return run.stdout if status == 0 else run.stderr
+
+
 def expect_end(run, status=0):
     expect(not run.timed_out, f"did not end within {run.wall_s:.0f} s: {run.tail()}")
     expect(run.status == status, f"status {run.status}, not {status}: {run.tail()}")
