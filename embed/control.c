@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a host's threads and timers call, tunables, and texts. */
 #include "embed/names.h"
+#include "mm/compaction.h"
 #include "mm/oom_kill.h"
 #include "mm/oom_reaper.h"
 #include "mm/psi.h"
@@ -9,6 +10,10 @@
 
 bool weir_kswapd_run(struct weir_machine *m, int node) {
     return kswapd_run(machine_of(m), node);
+}
+
+bool weir_kcompactd_run(struct weir_machine *m, int node) {
+    return kcompactd_run(machine_of(m), node);
 }
 
 uint64_t weir_vmstat_update(struct weir_machine *m, unsigned cpu) {

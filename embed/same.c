@@ -55,6 +55,7 @@ PLATFORM(swap_has_room);
 PLATFORM(swap_write_congested);
 PLATFORM(swap_area_name);
 PLATFORM(wake_kswapd);
+PLATFORM(wake_kcompactd);
 PLATFORM(wake_flusher);
 PLATFORM(move_frame);
 PLATFORM(frame_to_user);

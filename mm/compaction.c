@@ -91,6 +91,11 @@ static bool has_block(const struct zone *zone, unsigned order) {
     return zone_watermark_ok(zone, order, zone->pages_low, 0, 0) && nr_free_at_least(zone, order);
 }
 
+/* Orders below it have not failed lately. */
+static unsigned zone_failed_order(const struct zone *zone) {
+    return atomic_load_explicit(&zone->compact_order_failed, memory_order_relaxed);
+}
+
 static void finish(struct compact *c) {
     struct machine *m = machine_of(c);
 
@@ -104,6 +109,42 @@ static void finish(struct compact *c) {
     drain_all_local_pages(m);
 }
 
+bool compaction_suitable(const struct zone *zone, unsigned order) {
+    /* The pages moved exist twice for a while. */
+    return !has_block(zone, order) && zone_watermark_ok(zone, 0, zone->pages_low + (2ul << order), 0, 0);
+}
+
+/* -- After a failure the zone is left alone for a while, twice as long each time. ------------------------------------
+ */
+
+void compaction_failed(struct zone *zone, unsigned order) {
+    unsigned shift = atomic_load_explicit(&zone->compact_defer_shift, memory_order_relaxed);
+
+    atomic_store_explicit(&zone->compact_considered, 0, memory_order_relaxed);
+    if (shift < COMPACT_DEFER_SHIFT_MOST)
+        atomic_store_explicit(&zone->compact_defer_shift, shift + 1, memory_order_relaxed);
+    if (order < zone_failed_order(zone))
+        atomic_store_explicit(&zone->compact_order_failed, order, memory_order_relaxed);
+}
+
+void compaction_succeeded(struct zone *zone, unsigned order) {
+    atomic_store_explicit(&zone->compact_considered, 0, memory_order_relaxed);
+    atomic_store_explicit(&zone->compact_defer_shift, 0, memory_order_relaxed);
+    if (order >= zone_failed_order(zone))
+        atomic_store_explicit(&zone->compact_order_failed, order + 1, memory_order_relaxed);
+}
+
+bool compaction_deferred(struct zone *zone, unsigned order) {
+    unsigned limit = 1u << atomic_load_explicit(&zone->compact_defer_shift, memory_order_relaxed);
+
+    if (order < zone_failed_order(zone))
+        return false;
+    if (atomic_fetch_add_explicit(&zone->compact_considered, 1, memory_order_relaxed) + 1 < limit)
+        return true;
+    atomic_store_explicit(&zone->compact_considered, limit, memory_order_relaxed);
+    return false;
+}
+
 enum compact_result compact_zone(struct zone *zone, unsigned order) {
     struct machine *m = zone->machine;
     enum compact_result result = COMPACT_COMPLETE;
@@ -115,8 +156,7 @@ enum compact_result compact_zone(struct zone *zone, unsigned order) {
         .order = order,
     };
 
-    /* The pages moved exist twice for a while. */
-    if (has_block(zone, order) || !zone_watermark_ok(zone, 0, zone->pages_low + (2ul << order), 0, 0))
+    if (!compaction_suitable(zone, order))
         return COMPACT_SKIPPED;
     page_list_init(&c.free);
     lru_add_drain_all(m);
@@ -138,6 +178,10 @@ enum compact_result compact_zone(struct zone *zone, unsigned order) {
         result = COMPACT_PARTIAL;
     atomic_fetch_add_explicit(result == COMPACT_PARTIAL ? &m->compactions : &m->compactions_failed, 1,
                               memory_order_relaxed);
+    if (result == COMPACT_PARTIAL)
+        compaction_succeeded(zone, order);
+    else
+        compaction_failed(zone, order);
     return result;
 }
 
@@ -147,7 +191,8 @@ bool try_to_compact_pages(struct machine *m, const struct zonelist *zonelist, un
     if (!m->tune.compaction || order == 0 || (gfp & needed) != needed)
         return false;
     for (unsigned i = 0; zonelist->zones[i]; i++)
-        if (compact_zone(zonelist->zones[i], order) == COMPACT_PARTIAL)
+        if (!compaction_deferred(zonelist->zones[i], order) &&
+            compact_zone(zonelist->zones[i], order) == COMPACT_PARTIAL)
             return true;
     return false;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* kswapd: keeps each node's zones above pages_high. (specification, section 10.4) */
+#include "mm/compaction.h"
 #include "mm/cpuset.h"
 #include "mm/shrink.h"
 #include "mm/swap_token.h"
@@ -135,6 +136,9 @@ unsigned long balance_pgdat(struct pglist_data *pgdat, unsigned order) {
         freed += b.freed;
         for (int type = 0; type < MAX_NR_ZONES; type++)
             atomic_store_explicit(&pgdat->node_zones[type].prev_priority, b.temp_priority[type], memory_order_relaxed);
+        /* As much has come free as moving pages for such a block takes: the rest is kcompactd's. */
+        if (m->tune.compaction && freed >= 2ul << order)
+            order = 0;
         if (!balanced)
             m->platform->yield(m->platform->host);
     }
@@ -160,6 +164,7 @@ bool kswapd_run(struct machine *m, int node) {
     atomic_store_explicit(&pgdat->kswapd_awake, 1, memory_order_relaxed);
     order = atomic_exchange_explicit(&pgdat->kswapd_max_order, 0, memory_order_relaxed);
     balance_pgdat(pgdat, (unsigned)order);
+    wakeup_kcompactd(pgdat, (unsigned)order);
     if (atomic_load_explicit(&pgdat->kswapd_max_order, memory_order_relaxed) > order)
         return true;
     atomic_store_explicit(&pgdat->kswapd_awake, 0, memory_order_seq_cst);

@@ -69,7 +69,7 @@ struct tunables {
     unsigned watermark_scale_factor; /* ten-thousandths of a zone between the marks, 1..3000 */
     unsigned workingset;             /* 1: a file page that comes back soon enough is active at once */
     unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
-    unsigned compaction;             /* 1: pages are moved to make room for large blocks */
+    unsigned compaction;             /* 1: pages are moved to make room for large blocks (mm/compaction.h) */
     unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
     unsigned scan_resistance;        /* 1: what a sequential scan brings back goes before what is active */
     unsigned park_neighbours;        /* 1: a cold page takes the cold pages of its 2 MiB block along */
@@ -179,7 +179,8 @@ struct machine {
     _Atomic unsigned long completions; /* (A) pages written to all devices lately (mm/page_writeback.c) */
 
     _Atomic unsigned long workingset_refaults, workingset_activates, nr_shadows; /* (A) mm/workingset.c */
-    _Atomic unsigned long pages_migrated, compactions, compactions_failed;       /* (A) mm/migrate.c, compaction.c */
+    /* (A) mm/migrate.c, compaction.c, kcompactd.c */
+    _Atomic unsigned long pages_migrated, compactions, compactions_failed, kcompactd_wakes;
 
     struct mm *mms[MAX_MMS];       /* mapping id - 1 -> address space */
     _Atomic uint32_t rmap_walkers; /* (A) tasks that go from a page to its mm just now (mm/rmap.h) */

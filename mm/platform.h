@@ -222,6 +222,8 @@ struct platform {
 
     /* -- events. ----------------------------------------------------------------------------------------------- */
     void (*wake_kswapd)(void *host, int node);
+    /* May be NULL: then nobody makes large blocks in advance. The node's kcompactd is to call kcompactd_run(). */
+    void (*wake_kcompactd)(void *host, int node);
     /*
      * May be NULL where there are no file pages. Dirty file pages should be written soon, at least that many, 0: all of
      * them: wakes the host's flusher, which calls background_writeout() (mm/page_writeback.h). May be called with

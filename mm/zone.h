@@ -107,6 +107,8 @@ struct zone {
     _Atomic unsigned long flags;                 /* (A) enum zone_flag */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) */
     _Atomic int prev_priority;                   /* (A) 0..12 */
+    /* (A) mm/compaction.c */
+    _Atomic unsigned compact_considered, compact_defer_shift, compact_order_failed;
 };
 
 /* Zones of a list that were found full lately, so that on NUMA they need not be tried each time (section 2.7). */
@@ -131,9 +133,11 @@ struct pglist_data {
     uint32_t node_start_pfn;
     unsigned long node_present_pages, node_spanned_pages;
     int node_id;
-    _Atomic int kswapd_max_order;       /* (A) */
-    _Atomic unsigned long inactive_age; /* (A) evictions and activations of file pages, ever (mm/workingset.h) */
-    _Atomic uint32_t kswapd_awake;      /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+    _Atomic int kswapd_max_order;         /* (A) */
+    _Atomic unsigned long inactive_age;   /* (A) evictions and activations of file pages, ever (mm/workingset.h) */
+    _Atomic uint32_t kswapd_awake;        /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
+    _Atomic unsigned kcompactd_max_order; /* (A) 0: nothing to do */
+    _Atomic uint32_t kcompactd_awake;     /* (A) 1 from wakeup_kcompactd until kcompactd finds nothing to do */
 };
 
 /* Atomic; the second returns the old state. */

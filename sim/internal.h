@@ -79,7 +79,8 @@ struct sim {
     struct sim_task *current;
     bool kswapd_wanted[MAX_NUMNODES], kswapd_allowed, io_due;
     uint64_t io_count; /* writes completed */
-    unsigned nr_kswapds_running;
+    bool kcompactd_wanted[MAX_NUMNODES], kcompactd_started[MAX_NUMNODES];
+    unsigned nr_kswapds_running, nr_kcompactds_running;
     bool reaper_started, reaper_wanted;
 
     uint32_t nr_region;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "mm/compaction.h"
 #include "mm/lock.h"
 #include "mm/oom_reaper.h"
 #include "mm/vmscan.h"
@@ -180,9 +181,10 @@ void sim_rest(struct sim *sim) {
 
     sim_schedule(sim);
     do {
-        wanted = sim->nr_kswapds_running != 0 || sim->flusher_wanted || sim->flusher_runs;
+        wanted =
+            sim->nr_kswapds_running != 0 || sim->nr_kcompactds_running != 0 || sim->flusher_wanted || sim->flusher_runs;
         for (unsigned node = 0; node < MAX_NUMNODES; node++)
-            wanted |= sim->kswapd_wanted[node];
+            wanted |= sim->kswapd_wanted[node] || sim->kcompactd_wanted[node];
         if (wanted)
             sim_sleep(sim, REST_NS);
     } while (wanted);
@@ -300,6 +302,28 @@ static void call_wake_kswapd(void *host, int node) {
     ((struct sim *)host)->kswapd_wanted[node] = true;
 }
 
+static void kcompactd_main(struct sim *sim, void *arg) {
+    int node = (int)(intptr_t)arg;
+
+    for (;;) {
+        sim_wait_flag(sim, &sim->kcompactd_wanted[node]);
+        sim->kcompactd_wanted[node] = false;
+        sim->nr_kcompactds_running++;
+        while (kcompactd_run(sim->machine, node))
+            sim_schedule(sim);
+        sim->nr_kcompactds_running--;
+    }
+}
+
+/* Its task comes with the first that there is to do. */
+static void call_wake_kcompactd(void *host, int node) {
+    struct sim *sim = host;
+
+    if (!sim->kcompactd_started[node])
+        sim_start(sim, kcompactd_main, (void *)(intptr_t)node, true, 0);
+    sim->kcompactd_started[node] = sim->kcompactd_wanted[node] = true;
+}
+
 static void reaper_main(struct sim *sim, void *arg) {
     (void)arg;
     for (;;) {
@@ -354,6 +378,7 @@ void sim_sched_calls(struct platform *platform) {
     platform->lock_taken = call_lock_taken;
     platform->lock_dropped = call_lock_dropped;
     platform->wake_kswapd = call_wake_kswapd;
+    platform->wake_kcompactd = call_wake_kcompactd;
     platform->kill = call_kill;
     platform->wake_oom_reaper = call_wake_oom_reaper;
     platform->panic = call_panic;

@@ -79,7 +79,7 @@ void sim_spawn(struct sim *sim, void (*fn)(struct sim *sim, void *arg), void *ar
 void sim_join(struct sim *sim);
 /* Lets virtual time pass, and whoever has something to do do it. */
 void sim_sleep(struct sim *sim, uint64_t ns);
-/* Until every kswapd sleeps: what sim_check() needs where a task may wait inside the core. */
+/* Until every kswapd and kcompactd sleeps: what sim_check() needs where a task may wait inside the core. */
 void sim_rest(struct sim *sim);
 /* Until no write is under way. */
 void sim_settle(struct sim *sim);

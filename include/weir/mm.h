@@ -317,6 +317,8 @@ enum weir_status weir_memory_offline(struct weir_machine *m, uint32_t start_pfn,
  * again; false: sleep until platform->wake_kswapd.
  */
 bool weir_kswapd_run(struct weir_machine *m, int node);
+/* One run of a node's kcompactd, with the tunable compaction. Sleeps. As weir_kswapd_run(), at wake_kcompactd. */
+bool weir_kcompactd_run(struct weir_machine *m, int node);
 /* Each CPU's timer: folds its counters. Returns in how many nanoseconds to call again. Never sleeps. */
 uint64_t weir_vmstat_update(struct weir_machine *m, unsigned cpu);
 /* What is due of taking victims' memory. Returns when (now_ns) to call again; UINT64_MAX: at wake_oom_reaper. */

@@ -209,6 +209,8 @@ struct weir_platform {
     /* -- Events. None may sleep; any lock held, unless it says otherwise. -- */
     /* NULL: the host calls weir_kswapd_run() now and then by itself. The node's kswapd is to call it. */
     void (*wake_kswapd)(void *host, int node);
+    /* NULL: nobody makes large blocks in advance. The node's kcompactd is to call weir_kcompactd_run(). */
+    void (*wake_kcompactd)(void *host, int node);
     /* NULL: there are no file pages, or weir_writeback() is called now and then. It is to be called, for nr_pages. */
     void (*wake_flusher)(void *host, unsigned long nr_pages);
     /*

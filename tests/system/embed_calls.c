@@ -361,6 +361,7 @@ static void tunables_have_ranges_and_texts(void) {
     EXPECT(weir_sysctl_write(m, "swappiness", "101") == WEIR_INVAL);
     EXPECT(weir_sysctl_write(m, "swappiness", "10\n") == WEIR_OK);
     EXPECT(weir_sysctl_read(m, "swappiness", values, &nr) == WEIR_OK && nr == 1 && values[0] == 10);
+    EXPECT(weir_sysctl_write(m, "compaction", "1") == WEIR_OK && !weir_kcompactd_run(m, 0));
     EXPECT(weir_sysctl_write(m, "no_such", "1") == WEIR_INVAL);
     EXPECT(weir_sysctl_text(m, text, sizeof(text)) < sizeof(text) && strstr(text, "vm.swappiness = 10\n"));
     EXPECT(weir_buddyinfo_text(m, text, sizeof(text)) < sizeof(text) && strncmp(text, "Node 0, zone ", 13) == 0);
