@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Swap areas: the calls of weir/mm.h. */
 #include "embed/names.h"
-#include "mm/swap_state.h"
+#include "mm/page_io.h"
 #include "mm/swapon.h"
 
 enum weir_status weir_swap_add(struct weir_machine *m, uint32_t nr_pages, int prio, unsigned *ret_type) {

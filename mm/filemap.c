@@ -133,7 +133,7 @@ enum mm_status add_to_page_cache_lru(struct address_space *mapping, struct page 
     status = enter(mapping, page, index, gfp, &shadow);
     if (status != MM_OK)
         return status;
-    if (shadow != PFN_NONE && workingset_refault(mapping->machine, shadow))
+    if (mapping->machine->tune.workingset && shadow != PFN_NONE && workingset_refault(mapping->machine, shadow))
         lru_cache_add_active(mapping->machine, page);
     else
         lru_cache_add(mapping->machine, page);

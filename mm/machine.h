@@ -68,6 +68,7 @@ struct tunables {
     /* Beyond 2.6.24, each off (0) by default: */
     unsigned watermark_scale_factor; /* ten-thousandths of a zone between the marks, 1..3000 */
     unsigned workingset;             /* 1: a file page that comes back soon enough is active at once */
+    unsigned workingset_anon;        /* 1: a page from swap is active at once only if it comes back soon enough */
     unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
     unsigned compaction;             /* 1: pages are moved to make room for large blocks (mm/compaction.h) */
     unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */

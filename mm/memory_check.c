@@ -117,6 +117,8 @@ static const char *check_swap_cache(struct machine *m) {
     }
     if (!wrong && cached != swap_cache_pages(m))
         wrong = "swap cache: its count of pages is wrong";
+    if (!wrong && swap_cache_shadows(m) > atomic_load_explicit(&m->nr_shadows, memory_order_relaxed))
+        wrong = "swap cache: it has more shadows than there are";
     return wrong;
 }
 

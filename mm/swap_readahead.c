@@ -91,7 +91,10 @@ static void read_pages(struct machine *m, struct readahead *ra, const struct pag
 
         if (ra->status[i] == MM_OK) {
             page_set(page, PG_uptodate);
-            lru_cache_add_active(m, page);
+            if (page_test(page, PG_probation))
+                lru_cache_add(m, page);
+            else
+                lru_cache_add_active(m, page);
         } else if (page != wanted) {
             /* Nobody has asked for it: whoever does tries again. */
             delete_from_swap_cache(m, page);

@@ -7,11 +7,16 @@
 #include "mm/rmap.h"
 #include "mm/swap_index.h"
 #include "mm/swapfile.h"
+#include "mm/workingset.h"
+
+#define LATENCY_LIMIT 256u /* entries looked at under the lock */
 
 struct swap_cache {
     struct lock lock;
     struct swap_index index;
     _Atomic unsigned long nr_pages; /* (A) changed under the lock; read without it as a hint */
+    /* (A) The same; shadows of pages that were evicted lie in their places (mm/workingset.h). */
+    _Atomic unsigned long nr_shadows;
 };
 _Static_assert(sizeof(struct swap_cache) <= PAGE_SIZE, "the cache's head takes one page");
 
@@ -35,6 +40,12 @@ unsigned long swap_cache_pages(const struct machine *m) {
     return cache ? atomic_load_explicit(&cache->nr_pages, memory_order_relaxed) : 0;
 }
 
+unsigned long swap_cache_shadows(const struct machine *m) {
+    const struct swap_cache *cache = __atomic_load_n(&m->swap_cache, __ATOMIC_ACQUIRE);
+
+    return cache ? atomic_load_explicit(&cache->nr_shadows, memory_order_relaxed) : 0;
+}
+
 static swp_entry_t page_swap_entry(const struct page *page) {
     return (swp_entry_t){page->private};
 }
@@ -46,7 +57,7 @@ struct page *lookup_swap_cache(struct machine *m, swp_entry_t entry) {
 
     lock_acquire(m->platform, &cache->lock);
     pfn = swap_index_find(&cache->index, entry);
-    if (pfn != PFN_NONE) {
+    if (pfn != PFN_NONE && !is_shadow(pfn)) {
         /* The cache's own reference goes under this lock only, so that the page cannot be free. */
         page = pfn_to_page(m, pfn);
         get_page(page);
@@ -55,17 +66,42 @@ struct page *lookup_swap_cache(struct machine *m, swp_entry_t entry) {
     return page;
 }
 
-/* Enters pfn into the index, making the nodes it needs. */
-static enum mm_status index_page(struct machine *m, swp_entry_t entry, const struct page *page, gfp_t gfp) {
+/* One shadow fewer. With the cache's lock held. */
+static void count_shadow_out(struct machine *m) {
+    atomic_fetch_sub_explicit(&m->swap_cache->nr_shadows, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&m->nr_shadows, 1, memory_order_relaxed);
+}
+
+/* With the cache's lock held; a shadow makes room. */
+static enum mm_status insert(struct machine *m, swp_entry_t entry, const struct page *page, void **spare,
+                             uint32_t *ret_shadow) {
+    struct swap_index *index = &m->swap_cache->index;
+    uint32_t there = swap_index_find(index, entry);
+    enum mm_status status;
+
+    if (is_shadow(there)) {
+        *ret_shadow = there;
+        swap_index_replace(index, entry, page_to_pfn(m, page));
+        count_shadow_out(m);
+        return MM_OK;
+    }
+    do
+        status = swap_index_insert(m, index, entry, page_to_pfn(m, page), spare);
+    while (status == MM_NOMEM && *spare);
+    return status;
+}
+
+/* Enters pfn into the index, making the nodes it needs. ret_shadow: what stood in its place, or PFN_NONE. */
+static enum mm_status index_page(struct machine *m, swp_entry_t entry, const struct page *page, gfp_t gfp,
+                                 uint32_t *ret_shadow) {
     struct swap_cache *cache = m->swap_cache;
     enum mm_status status;
     void *spare = NULL;
 
+    *ret_shadow = PFN_NONE;
     for (;;) {
         lock_acquire(m->platform, &cache->lock);
-        do
-            status = swap_index_insert(m, &cache->index, entry, page_to_pfn(m, page), &spare);
-        while (status == MM_NOMEM && spare);
+        status = insert(m, entry, page, &spare, ret_shadow);
         lock_release(m->platform, &cache->lock);
         if (status != MM_NOMEM)
             break;
@@ -77,14 +113,14 @@ static enum mm_status index_page(struct machine *m, swp_entry_t entry, const str
     return status;
 }
 
-enum mm_status add_to_swap_cache(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp) {
+static enum mm_status enter(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp, uint32_t *ret_shadow) {
     enum mm_status status;
 
     /* Before it can be found, so that whoever finds it and locks it sees a page of the swap cache. */
     page->private = entry.val;
     get_page(page);
     page_set(page, PG_swapcache);
-    status = index_page(m, entry, page, gfp);
+    status = index_page(m, entry, page, gfp, ret_shadow);
     if (status != MM_OK) {
         page_clear(page, PG_swapcache);
         page->private = 0;
@@ -96,28 +132,97 @@ enum mm_status add_to_swap_cache(struct machine *m, struct page *page, swp_entry
     return MM_OK;
 }
 
-/* With the cache's lock held and the page locked. The caller drops the reference and the count afterwards. */
-static void unindex_page(struct machine *m, struct page *page) {
-    swap_index_remove(m, &m->swap_cache->index, page_swap_entry(page));
+enum mm_status add_to_swap_cache(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp) {
+    uint32_t shadow;
+
+    return enter(m, page, entry, gfp, &shadow);
+}
+
+/* The count of a page that has left the index, in whose place there is a shadow or nothing. */
+static void count_page_out(struct machine *m, struct page *page) {
     page_clear(page, PG_swapcache);
     page->private = 0;
     atomic_fetch_sub_explicit(&m->swap_cache->nr_pages, 1, memory_order_relaxed);
     dec_zone_page_state(page_zone(m, page), NR_FILE_PAGES);
 }
 
+/* With the cache's lock held and the page locked. The caller drops the reference and the count afterwards. */
+static void unindex_page(struct machine *m, struct page *page) {
+    swap_index_remove(m, &m->swap_cache->index, page_swap_entry(page));
+    count_page_out(m, page);
+}
+
+/* The same for a page that is evicted, and may be back. */
+static void leave_shadow(struct machine *m, struct page *page) {
+    uint32_t shadow = workingset_eviction(m, page);
+
+    if (shadow == PFN_NONE) {
+        unindex_page(m, page);
+        return;
+    }
+    swap_index_replace(&m->swap_cache->index, page_swap_entry(page), shadow);
+    atomic_fetch_add_explicit(&m->swap_cache->nr_shadows, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->nr_shadows, 1, memory_order_relaxed);
+    count_page_out(m, page);
+}
+
+void forget_swap_shadow(struct machine *m, swp_entry_t entry) {
+    struct swap_cache *cache = m->swap_cache;
+
+    if (!cache || atomic_load_explicit(&cache->nr_shadows, memory_order_relaxed) == 0)
+        return;
+    lock_acquire(m->platform, &cache->lock);
+    if (is_shadow(swap_index_find(&cache->index, entry))) {
+        swap_index_remove(m, &cache->index, entry);
+        count_shadow_out(m);
+    }
+    lock_release(m->platform, &cache->lock);
+}
+
+/* Goes on from *at for a while. False: that was the end. */
+static bool drop_some_shadows(struct machine *m, swp_entry_t *at, uint32_t min_age, unsigned long *dropped) {
+    struct swap_cache *cache = m->swap_cache;
+    uint32_t value = PFN_NONE;
+
+    lock_acquire(m->platform, &cache->lock);
+    for (unsigned i = 0; i < LATENCY_LIMIT && (value = swap_index_next(&cache->index, at)) != PFN_NONE; i++, at->val++)
+        if (is_shadow(value) && shadow_distance(m, value) >= min_age) {
+            swap_index_remove(m, &cache->index, *at);
+            count_shadow_out(m);
+            ++*dropped;
+        }
+    lock_release(m->platform, &cache->lock);
+    return value != PFN_NONE;
+}
+
+unsigned long drop_swap_shadows(struct machine *m, uint32_t min_age) {
+    swp_entry_t at = {0};
+    unsigned long dropped = 0;
+
+    if (!m->swap_cache || atomic_load_explicit(&m->swap_cache->nr_shadows, memory_order_relaxed) == 0)
+        return 0;
+    while (drop_some_shadows(m, &at, min_age, &dropped))
+        m->platform->yield(m->platform->host);
+    return dropped;
+}
+
 enum mm_status swap_cache_prepare(struct machine *m, struct page *page, swp_entry_t entry, gfp_t gfp) {
     /* The count keeps the slot from being freed and given to another page while it is read. */
     enum mm_status status = swap_duplicate(m, entry);
+    uint32_t shadow;
 
     if (status != MM_OK)
         return status;
     lock_page(m, page);
-    status = add_to_swap_cache(m, page, entry, gfp);
+    status = enter(m, page, entry, gfp, &shadow);
     if (status != MM_OK) {
         unlock_page(m, page);
         swap_free(m, entry);
+        return status;
     }
-    return status;
+    if (m->tune.workingset_anon && !(shadow != PFN_NONE && workingset_refault(m, shadow)))
+        page_set(page, PG_probation);
+    return MM_OK;
 }
 
 void delete_from_swap_cache(struct machine *m, struct page *page) {
@@ -201,7 +306,7 @@ static bool unindex_unused(struct machine *m, struct page *page) {
     /* Two references: the cache's and the caller's. Another one would come from a lookup, under this lock. */
     unused = page_count(page) == 2 && !page_test(page, PG_dirty) && !page_test(page, PG_writeback);
     if (unused)
-        unindex_page(m, page);
+        leave_shadow(m, page);
     lock_release(m->platform, &m->swap_cache->lock);
     return unused;
 }
@@ -232,30 +337,12 @@ bool remove_from_swap_cache(struct machine *m, struct page *page) {
     return unused;
 }
 
-/* -- writing. --------------------------------------------------------------------------------------------------------
- */
-
-static void start_writeback(struct machine *m, struct page *page) {
-    page_set(page, PG_writeback);
-    inc_zone_page_state(page_zone(m, page), NR_WRITEBACK);
-}
-
-static void finish_writeback(struct machine *m, struct page *page) {
-    dec_zone_page_state(page_zone(m, page), NR_WRITEBACK);
-    /* From here on the page may leave the cache and be free at once. */
-    page_writeback_done(m, page);
-}
-
-/* Gives a locked, unmapped page of the cache another slot, and its page-table entry too. new may be none. */
-static bool move_to_slot(struct machine *m, struct page *page, swp_entry_t new) {
+bool swap_cache_move(struct machine *m, struct page *page, swp_entry_t new) {
     swp_entry_t old = page_swap_entry(page);
+    uint32_t shadow;
 
-    if (!new.val)
+    if (index_page(m, new, page, GFP_ATOMIC | __GFP_NOWARN, &shadow) != MM_OK)
         return false;
-    if (index_page(m, new, page, GFP_ATOMIC | __GFP_NOWARN) != MM_OK) {
-        swap_free(m, new);
-        return false;
-    }
     /* Both entries lead to the page now. A fault that comes with the old one rechecks its entry under both locks. */
     page->private = new.val;
     rmap_change_entry(m, page, old, new);
@@ -264,41 +351,4 @@ static bool move_to_slot(struct machine *m, struct page *page, swp_entry_t new) 
     lock_release(m->platform, &m->swap_cache->lock);
     swap_free(m, old);
     return true;
-}
-
-enum mm_status swap_writepage(struct machine *m, struct page *page) {
-    enum mm_status status;
-
-    if (!swap_slot_is_private(m, page_swap_entry(page)) && !move_to_slot(m, page, get_swap_page(m)))
-        return MM_NOMEM;
-    for (;;) {
-        uint64_t owner = page_owner(page);
-        struct mm *mm = rmap_get_mm(m, owner);
-
-        start_writeback(m, page);
-        status = swap_page_write(m, page_swap_entry(page), page, mm, owner_address(owner));
-        rmap_put_mm(m);
-        if (status == MM_SUBMITTED)
-            break;
-        finish_writeback(m, page);
-        if (status != MM_REJECTED || !move_to_slot(m, page, get_swap_page_below(m, swp_type(page_swap_entry(page)))))
-            break;
-    }
-    if (status == MM_OK || status == MM_SUBMITTED) {
-        count_vm_event(m, PSWPOUT);
-        count_vm_events(m, PGPGOUT, PAGE_SIZE / 512);
-    }
-    return status;
-}
-
-void end_swap_write(struct machine *m, struct page *page, enum mm_status status) {
-    if (status != MM_OK) {
-        page_set(page, PG_error);
-        page_set(page, PG_dirty);
-        page_clear(page, PG_reclaim);
-    } else if (page_test_and_clear(page, PG_reclaim) && !page_test(page, PG_locked) && !page_test(page, PG_dirty) &&
-               !page_test(page, PG_active) && page_test(page, PG_lru)) {
-        rotate_reclaimable_page(m, page);
-    }
-    finish_writeback(m, page);
 }

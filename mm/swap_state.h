@@ -31,15 +31,10 @@ bool remove_exclusive_swap_page(struct machine *m, struct page *page);
 bool remove_from_swap_cache(struct machine *m, struct page *page);
 
 /*
- * Writes a locked, clean-marked page of the swap cache to its slot, or to one of the next area by priority that takes
- * it. MM_OK: done; MM_SUBMITTED: PG_writeback is set until end_swap_write(); MM_REJECTED: no area takes it; MM_IO.
+ * Gives a locked page of the cache that is not mapped another slot, whose count becomes the cache's, and its page-table
+ * entry too; its old slot goes. False: no memory, and nothing is done.
  */
-enum mm_status swap_writepage(struct machine *m, struct page *page);
-/*
- * The host reports the end of a write that it had answered with MM_SUBMITTED. Any of the host's threads, no spinning
- * lock of the core held.
- */
-void end_swap_write(struct machine *m, struct page *page, enum mm_status status);
+bool swap_cache_move(struct machine *m, struct page *page, swp_entry_t new);
 
 /*
  * Reads the slot's page into a new page of the swap cache, its bytes at page_address(), and around it those of the
@@ -58,6 +53,12 @@ enum mm_status swap_cache_prepare(struct machine *m, struct page *page, swp_entr
  * references: slot, reference and PG_dirty go over. False: nothing done. (mm/migrate.h)
  */
 bool replace_in_swap_cache(struct machine *m, struct page *old, struct page *new, int references);
+
+/* The slot is free: what its last page has left in its place goes. Under swap_lock. */
+void forget_swap_shadow(struct machine *m, swp_entry_t entry);
+/* Drops shadows of at least that age (mm/workingset.h). Returns how many. No lock held. */
+unsigned long drop_swap_shadows(struct machine *m, uint32_t min_age);
+unsigned long swap_cache_shadows(const struct machine *m);
 
 /* First use of swap: builds the empty cache. MM_NOMEM. */
 enum mm_status swap_cache_create(struct machine *m);

@@ -3,6 +3,7 @@
 #include "mm/swapfile.h"
 
 #include "mm/swap_area.h"
+#include "mm/swap_state.h"
 
 #define SWAPFILE_CLUSTER 256u
 
@@ -161,6 +162,7 @@ static void slot_freed(struct machine *m, struct swap_info *area, swp_entry_t en
     } else {
         m->total_swap_pages--;
     }
+    forget_swap_shadow(m, entry);
     m->platform->swap_slot_free(m->platform->host, entry);
 }
 

@@ -38,6 +38,7 @@ static const struct sysctl table[] = {
     {"numa_zonelist_order", ROW(zonelist_order), false, false, ZONELIST_DEFAULT, ZONELIST_ZONE},
     {"watermark_scale_factor", ROW(watermark_scale_factor), true, false, 1, 3000},
     {"workingset", ROW(workingset), false, false, 0, 1},
+    {"workingset_anon", ROW(workingset_anon), false, false, 0, 1},
     {"reclaim_retries", ROW(reclaim_retries), true, false, 1, 64},
     {"compaction", ROW(compaction), false, false, 0, 1},
     {"oom_score_adj", ROW(oom_score_adj), false, false, 0, 1},

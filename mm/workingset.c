@@ -2,6 +2,7 @@
 #include "mm/workingset.h"
 
 #include "mm/filemap.h"
+#include "mm/swap_state.h"
 
 static uint32_t node_age(const struct pglist_data *node) {
     return (uint32_t)atomic_load_explicit(&node->inactive_age, memory_order_relaxed) & SHADOW_AGE_MASK;
@@ -11,8 +12,7 @@ static const struct pglist_data *shadow_node(const struct machine *m, uint32_t s
     return m->nodes[shadow >> SHADOW_NODE_SHIFT & 7u];
 }
 
-/* Evictions and activations on the shadow's node since it was left. */
-static uint32_t shadow_distance(const struct machine *m, uint32_t shadow) {
+uint32_t shadow_distance(const struct machine *m, uint32_t shadow) {
     return (node_age(shadow_node(m, shadow)) - shadow) & SHADOW_AGE_MASK;
 }
 
@@ -20,8 +20,13 @@ static void age_node(struct machine *m, const struct page *page) {
     atomic_fetch_add_explicit(&m->nodes[page_node(page)]->inactive_age, 1, memory_order_relaxed);
 }
 
+/* Are evictions and activations of such pages counted? */
+static bool counts(const struct machine *m, const struct page *page) {
+    return page_mapping(page) ? m->tune.workingset : m->tune.workingset_anon;
+}
+
 uint32_t workingset_eviction(struct machine *m, const struct page *page) {
-    if (!m->tune.workingset)
+    if (!counts(m, page))
         return PFN_NONE;
     age_node(m, page);
     /* As many shadows as frames tell all there is to tell; their leaves take a thousandth of that. */
@@ -33,8 +38,6 @@ uint32_t workingset_eviction(struct machine *m, const struct page *page) {
 bool workingset_refault(struct machine *m, uint32_t shadow) {
     const struct pglist_data *node = shadow_node(m, shadow);
 
-    if (!m->tune.workingset)
-        return false;
     atomic_fetch_add_explicit(&m->workingset_refaults, 1, memory_order_relaxed);
     if (shadow_distance(m, shadow) > node_page_state(m, node->node_id, NR_ACTIVE))
         return false;
@@ -43,7 +46,7 @@ bool workingset_refault(struct machine *m, uint32_t shadow) {
 }
 
 void workingset_activation(struct machine *m, const struct page *page) {
-    if (m->tune.workingset && page_mapping(page))
+    if (counts(m, page))
         age_node(m, page);
 }
 
@@ -74,7 +77,7 @@ unsigned long drop_shadows(struct address_space *mapping, uint32_t start, uint32
 
 unsigned long drop_old_shadows(struct machine *m) {
     uint32_t most = m->vm_total_pages < SHADOW_AGE_MASK ? (uint32_t)m->vm_total_pages : SHADOW_AGE_MASK;
-    unsigned long dropped = 0;
+    unsigned long dropped = drop_swap_shadows(m, most);
 
     for (struct address_space *mapping = next_file(m, NULL); mapping; mapping = next_file(m, mapping))
         dropped += drop_shadows(mapping, 0, most);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * workingset.h - refault distance: file pages that come back so soon that they should not have left.
- * (specification, section 18; tune.workingset)
+ * workingset.h - refault distance: pages that come back so soon that they should not have left.
+ * (specification, section 18; tune.workingset for file pages, tune.workingset_anon for those in swap)
  *
- * A page that reclaim takes from a file leaves a shadow in its place: its node and the number of evictions and
- * activations there had been on that node. When the page is read again, the difference to that number now is how many
- * more pages the inactive list would have needed to keep it. If the active list has as many, the page belongs there.
+ * A page that reclaim takes from a file, or from the swap cache, leaves a shadow in its place: its node and the number
+ * of evictions and activations there had been on that node. When the page is read again, the difference to that number
+ * now is how many more pages the inactive list would have needed to keep it. If the active list has as many, the page
+ * belongs there. Else it begins on the inactive list: a file page waits for a second access; a page from swap is on
+ * probation (PG_probation): at the list's end it is parked and goes round once more, and only a touch after that makes
+ * it active. So pages that are used once pass by, and those in use stay.
  */
 #ifndef MM_WORKINGSET_H
 #define MM_WORKINGSET_H
@@ -23,11 +26,13 @@ static inline bool is_shadow(uint32_t value) {
     return value != PFN_NONE && value & SHADOW_BIT;
 }
 
-/* The shadow of a file page that is being evicted; PFN_NONE: none is to be left. Counts the eviction. */
+/* The shadow of a page that is being evicted; PFN_NONE: none is to be left. Counts the eviction. */
 uint32_t workingset_eviction(struct machine *m, const struct page *page);
 /* A page with this shadow is back: should it be active at once? */
 bool workingset_refault(struct machine *m, uint32_t shadow);
-/* A file page became active. */
+/* Evictions and activations on the shadow's node since it was left. */
+uint32_t shadow_distance(const struct machine *m, uint32_t shadow);
+/* A page became active. */
 void workingset_activation(struct machine *m, const struct page *page);
 
 /* A shadow has made room for a page. The file's lock is held. */

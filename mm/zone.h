@@ -134,7 +134,7 @@ struct pglist_data {
     unsigned long node_present_pages, node_spanned_pages;
     int node_id;
     _Atomic int kswapd_max_order;         /* (A) */
-    _Atomic unsigned long inactive_age;   /* (A) evictions and activations of file pages, ever (mm/workingset.h) */
+    _Atomic unsigned long inactive_age;   /* (A) evictions and activations that count, ever (mm/workingset.h) */
     _Atomic uint32_t kswapd_awake;        /* (A) 1 from wakeup_kswapd until kswapd finds nothing to do */
     _Atomic unsigned kcompactd_max_order; /* (A) 0: nothing to do */
     _Atomic uint32_t kcompactd_awake;     /* (A) 1 from wakeup_kcompactd until kcompactd finds nothing to do */

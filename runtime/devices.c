@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/devices.h"
 
-#include "mm/swap_state.h"
+#include "mm/page_io.h"
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
 #include "runtime/bytes.h"

@@ -4,7 +4,7 @@
 
 #include "mm/backing_dev.h"
 #include "mm/lock.h"
-#include "mm/swap_state.h"
+#include "mm/page_io.h"
 #include "mm/swapfile.h"
 #include "sim/internal.h"
 

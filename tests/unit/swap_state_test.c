@@ -4,6 +4,7 @@
 
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
+#include "mm/page_io.h"
 #include "mm/swap_index.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
