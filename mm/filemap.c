@@ -4,6 +4,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_writeback.h"
+#include "mm/swap_state.h"
 #include "mm/workingset.h"
 
 /* An index is a 32-bit number, as a swap entry is. */
@@ -382,7 +383,7 @@ const char *filemap_check(struct machine *m, unsigned long *ret_pages) {
         return "vmstat: NR_FILE_MAPPED is not the number of mapped file pages";
     if (all.dirty != exact(m, NR_FILE_DIRTY) || (long)all.dirty != dirty)
         return "vmstat: NR_FILE_DIRTY is not the number of dirty file pages";
-    if (all.all_shadows != atomic_load_explicit(&m->nr_shadows, memory_order_relaxed))
+    if (all.all_shadows + swap_cache_shadows(m) != atomic_load_explicit(&m->nr_shadows, memory_order_relaxed))
         return "workingset: the number of shadows is wrong";
     return NULL;
 }

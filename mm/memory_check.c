@@ -4,6 +4,7 @@
 #include "mm/page_table.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
+#include "mm/workingset.h"
 
 struct tally {
     const char *wrong;
@@ -98,6 +99,17 @@ static const char *check_cached(struct machine *m, struct page *page) {
     return NULL;
 }
 
+/* What the cache's index has, of shadows or of pages. */
+static unsigned long count_cached(struct machine *m, bool shadows) {
+    swp_entry_t at = {0};
+    unsigned long nr = 0;
+    uint32_t value;
+
+    for (; (value = swap_cache_next(m, &at)) != PFN_NONE; at.val++)
+        nr += is_shadow(value) == shadows;
+    return nr;
+}
+
 /* Every page of the swap cache is found there, and there are no others. */
 static const char *check_swap_cache(struct machine *m) {
     unsigned long cached = 0;
@@ -117,8 +129,10 @@ static const char *check_swap_cache(struct machine *m) {
     }
     if (!wrong && cached != swap_cache_pages(m))
         wrong = "swap cache: its count of pages is wrong";
-    if (!wrong && swap_cache_shadows(m) > atomic_load_explicit(&m->nr_shadows, memory_order_relaxed))
-        wrong = "swap cache: it has more shadows than there are";
+    if (!wrong && count_cached(m, true) != swap_cache_shadows(m))
+        wrong = "swap cache: its count of shadows is wrong";
+    if (!wrong && count_cached(m, false) != cached)
+        wrong = "swap cache: it has pages that do not say so";
     return wrong;
 }
 

@@ -46,6 +46,10 @@ unsigned long swap_cache_shadows(const struct machine *m) {
     return cache ? atomic_load_explicit(&cache->nr_shadows, memory_order_relaxed) : 0;
 }
 
+uint32_t swap_cache_next(const struct machine *m, swp_entry_t *at) {
+    return m->swap_cache ? swap_index_next(&m->swap_cache->index, at) : PFN_NONE;
+}
+
 static swp_entry_t page_swap_entry(const struct page *page) {
     return (swp_entry_t){page->private};
 }

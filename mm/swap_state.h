@@ -59,6 +59,8 @@ void forget_swap_shadow(struct machine *m, swp_entry_t entry);
 /* Drops shadows of at least that age (mm/workingset.h). Returns how many. No lock held. */
 unsigned long drop_swap_shadows(struct machine *m, uint32_t min_age);
 unsigned long swap_cache_shadows(const struct machine *m);
+/* For checks: the first frame number or shadow at *at or later, whose entry becomes *at; PFN_NONE if there is none. */
+uint32_t swap_cache_next(const struct machine *m, swp_entry_t *at);
 
 /* First use of swap: builds the empty cache. MM_NOMEM. */
 enum mm_status swap_cache_create(struct machine *m);

@@ -16,6 +16,7 @@
 #include "mm/page_alloc.h"
 #include "mm/page_writeback.h"
 #include "mm/shrinker.h"
+#include "mm/swap_state.h"
 #include "mm/watermark.h"
 #include "sim/sim.h"
 #include "tests/property/world.h"
@@ -251,7 +252,7 @@ static void destroy(struct policy *w) {
         sim_file_destroy(w->files[f]);
     sim_settle(w->sim);
     check(w);
-    if (atomic_load(&w->m->nr_shadows) != 0)
+    if (atomic_load(&w->m->nr_shadows) != swap_cache_shadows(w->m))
         differ(w, "marks of evicted pages outlive their files");
     sim_destroy(w->sim);
     free(w);
