@@ -84,6 +84,7 @@ TASK(cpu);
 TASK(cpu_time_ns);
 TASK(start_time_ns);
 TASK(comm);
+_Static_assert(offsetof(struct task, dirtied) == offsetof(struct weir_task, of_the_core), "of_the_core");
 SAME_SIZE(struct task, struct weir_task);
 
 #define MAP(field) SAME_FIELD(struct memory_map, struct weir_memory_map, field)

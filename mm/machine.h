@@ -61,6 +61,7 @@ struct tunables {
     unsigned vfs_cache_pressure; /* percent, for the host's shrinkers (shrinker_pressure()) */
     unsigned dirty_ratio;        /* percent, 0..100, less than 5 is taken as 5 */
     unsigned dirty_background_ratio; /* percent, 0..100 */
+    unsigned dirty_task_share;       /* 1: who dirties much waits before who dirties little (mm/task_dirty.h) */
     unsigned laptop_mode;            /* 1: reclaim writes only when it must, and then everything */
     enum zonelist_order zonelist_order;
     enum reclaim_scope reclaim_scope;
@@ -178,6 +179,8 @@ struct machine {
     struct address_space *files;       /* under files_lock */
     struct backing_dev_info *devices;  /* under files_lock */
     _Atomic unsigned long completions; /* (A) pages written to all devices lately (mm/page_writeback.c) */
+    _Atomic unsigned long dirtied;     /* (A) pages made dirty lately (mm/task_dirty.c) */
+    _Atomic uint32_t dirtied_periods;  /* (A) how often that was halved */
 
     _Atomic unsigned long workingset_refaults, workingset_activates, nr_shadows; /* (A) mm/workingset.c */
     /* (A) mm/migrate.c, compaction.c, kcompactd.c */

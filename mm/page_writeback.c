@@ -3,6 +3,7 @@
 
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
+#include "mm/task_dirty.h"
 
 #define WRITEOUT_WAIT_NS (UINT64_C(1000000000) / 10)
 #define DIRTY_RATIO_LEAST 5u
@@ -50,8 +51,8 @@ struct dirty_limits get_dirty_limits(struct machine *m) {
     return limits;
 }
 
-/* After so many writes, what was written before counts half. */
-static unsigned long completion_period(struct machine *m) {
+/* After so many writes, or pages made dirty, what was before counts half. */
+static unsigned long period_pages(struct machine *m) {
     unsigned long dirty = get_dirty_limits(m).dirty, period = 2;
 
     while (period <= dirty)
@@ -78,11 +79,20 @@ static void count_dirty(struct machine *m, struct page *page, int by) {
     atomic_fetch_add_explicit(&mapping->nr_dirty, (unsigned long)by, memory_order_relaxed);
 }
 
-bool set_page_dirty(struct machine *m, struct page *page) {
+/* Dirty again, since it could not be written: nobody's doing. */
+static bool redirty_page(struct machine *m, struct page *page) {
     if (page_test_and_set(page, PG_dirty))
         return false;
     if (page_mapping(page))
         count_dirty(m, page, 1);
+    return true;
+}
+
+bool set_page_dirty(struct machine *m, struct page *page) {
+    if (!redirty_page(m, page))
+        return false;
+    if (m->tune.dirty_task_share && page_mapping(page))
+        task_dirty_inc(m, period_pages(m));
     return true;
 }
 
@@ -125,7 +135,7 @@ static void finish_writeback(struct machine *m, struct page *page) {
 
 static void note_written(struct machine *m, struct page *page) {
     page_clear(page, PG_error);
-    bdi_count_completion(page_mapping(page)->bdi, completion_period(m));
+    bdi_count_completion(page_mapping(page)->bdi, period_pages(m));
     count_vm_events(m, PGPGOUT, PAGE_SIZE / 512);
 }
 
@@ -147,7 +157,7 @@ enum mm_status write_page(struct machine *m, struct page *page) {
     if (status == MM_IO)
         page_set(page, PG_error);
     page_clear(page, PG_reclaim);
-    set_page_dirty(m, page);
+    redirty_page(m, page);
     return status;
 }
 
@@ -155,7 +165,7 @@ void end_page_writeback(struct machine *m, struct page *page, enum mm_status sta
     if (status != MM_OK) {
         page_set(page, PG_error);
         page_clear(page, PG_reclaim);
-        set_page_dirty(m, page);
+        redirty_page(m, page);
     } else {
         note_written(m, page);
         if (page_test_and_clear(page, PG_reclaim) && !page_test(page, PG_locked) && !page_test(page, PG_dirty) &&
@@ -233,8 +243,9 @@ static unsigned long pages_of(const struct backing_dev_info *bdi) {
     return sum < 0 ? 0 : (unsigned long)sum;
 }
 
+/* Has the device more than its share, and of that more than the current task may push it to? */
 static bool over_share(struct machine *m, const struct backing_dev_info *bdi) {
-    return pages_of(bdi) > bdi_share(bdi, get_dirty_limits(m).dirty);
+    return pages_of(bdi) > task_dirty_limit(m, bdi_share(bdi, get_dirty_limits(m).dirty));
 }
 
 static void balance_dirty_pages(struct machine *m, struct backing_dev_info *bdi) {

@@ -91,6 +91,8 @@ struct task {
     uint64_t cpu_time_ns;         /* user + system */
     uint64_t start_time_ns;
     const char *comm;
+    /* Current task only, and the core's: mm/task_dirty.h. */
+    uint32_t dirtied, dirtied_periods;
 };
 
 /* Flags of map_pages. */

@@ -34,6 +34,7 @@ static const struct sysctl table[] = {
     {"vfs_cache_pressure", ROW(vfs_cache_pressure), false, false, 0, ANY},
     {"dirty_ratio", ROW(dirty_ratio), false, false, 0, 100},
     {"dirty_background_ratio", ROW(dirty_background_ratio), false, false, 0, 100},
+    {"dirty_task_share", ROW(dirty_task_share), false, false, 0, 1},
     {"laptop_mode", ROW(laptop_mode), false, false, 0, 1},
     {"numa_zonelist_order", ROW(zonelist_order), false, false, ZONELIST_DEFAULT, ZONELIST_ZONE},
     {"watermark_scale_factor", ROW(watermark_scale_factor), true, false, 1, 3000},

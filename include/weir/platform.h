@@ -94,6 +94,7 @@ struct weir_task {
     uint64_t cpu_time_ns;         /* user and system */
     uint64_t start_time_ns;
     const char *comm;
+    uint32_t of_the_core[2];
 };
 
 /* Flags of map_pages. */

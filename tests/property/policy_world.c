@@ -192,6 +192,7 @@ static void tune(struct policy *w) {
     tune.compaction = seed & 1;
     tune.workingset = seed >> 1 & 1;
     tune.workingset_anon = seed >> 4 & 1;
+    tune.dirty_task_share = seed >> 5 & 1;
     tune.reclaim_retries = seed & 4 ? 16 : 0;
     tune.watermark_scale_factor = seed & 8 ? 200 : 0;
     tune.zone_reclaim_mode = seed % 5 == 0 ? 7 : 0;
