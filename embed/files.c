@@ -6,6 +6,7 @@
 #include "mm/mempool.h"
 #include "mm/page_writeback.h"
 #include "mm/shrinker.h"
+#include "mm/vmscan.h"
 
 /* The host's storage, as the core uses it. */
 static struct backing_dev_info *bdi_of(struct weir_device *device) {
@@ -118,6 +119,10 @@ unsigned long weir_file_invalidate(struct weir_file *file, uint32_t start, uint3
 
 void weir_file_truncate(struct weir_file *file, uint32_t start) {
     truncate_inode_pages(mapping_of(file), start);
+}
+
+void weir_free_more_memory(struct weir_machine *m) {
+    free_more_memory(machine_of(m));
 }
 
 void weir_writeback(struct weir_machine *m, unsigned long nr_pages) {

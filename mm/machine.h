@@ -62,6 +62,7 @@ struct tunables {
     unsigned dirty_ratio;        /* percent, 0..100, less than 5 is taken as 5 */
     unsigned dirty_background_ratio; /* percent, 0..100 */
     unsigned dirty_task_share;       /* 1: who dirties much waits before who dirties little (mm/task_dirty.h) */
+    unsigned drop_caches;            /* enum drop_caches, as written last: writing it does it, once */
     unsigned laptop_mode;            /* 1: reclaim writes only when it must, and then everything */
     enum zonelist_order zonelist_order;
     enum reclaim_scope reclaim_scope;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/sysctl.h"
 
+#include "mm/shrinker.h"
 #include "mm/text.h"
 #include "mm/watermark.h"
 #include "mm/zone_reclaim.h"
@@ -36,6 +37,7 @@ static const struct sysctl table[] = {
     {"dirty_background_ratio", ROW(dirty_background_ratio), false, false, 0, 100},
     {"dirty_task_share", ROW(dirty_task_share), false, false, 0, 1},
     {"laptop_mode", ROW(laptop_mode), false, false, 0, 1},
+    {"drop_caches", ROW(drop_caches), true, false, DROP_PAGECACHE, DROP_PAGECACHE | DROP_SLAB},
     {"numa_zonelist_order", ROW(zonelist_order), false, false, ZONELIST_DEFAULT, ZONELIST_ZONE},
     {"watermark_scale_factor", ROW(watermark_scale_factor), true, false, 1, 3000},
     {"workingset", ROW(workingset), false, false, 0, 1},
@@ -100,12 +102,16 @@ enum mm_status sysctl_get(const struct machine *m, const char *name, unsigned *r
 enum mm_status sysctl_set(struct machine *m, const char *name, const unsigned *values, unsigned nr) {
     const struct sysctl *row = sysctl_find(name);
     struct tunables wanted = m->tune;
+    enum mm_status status;
 
     if (!row || nr == 0 || nr > row->nr)
         return MM_INVAL;
     for (unsigned n = 0; n < nr; n++)
         values_of(&wanted, row)[n] = values[n];
-    return machine_tune(m, &wanted);
+    status = machine_tune(m, &wanted);
+    if (status == MM_OK && row->offset == offsetof(struct tunables, drop_caches))
+        drop_caches(m, values[0]);
+    return status;
 }
 
 static bool is_blank(char c) {

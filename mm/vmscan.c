@@ -16,6 +16,8 @@
 #include "mm/swapfile.h"
 #include "mm/workingset.h"
 
+#define FLUSH_FOR_BUFFERS 1024u
+
 unsigned long zone_lru_pages(const struct zone *zone) {
     return zone_page_state(zone, NR_ACTIVE) + zone_page_state(zone, NR_INACTIVE);
 }
@@ -370,4 +372,15 @@ unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zoneli
         if (zone_in_scope(zonelist->zones[i], zonelist))
             atomic_store_explicit(&zonelist->zones[i]->prev_priority, priority, memory_order_relaxed);
     return progress(m, &sc, freed);
+}
+
+void free_more_memory(struct machine *m) {
+    const struct platform *p = m->platform;
+
+    if (p->wake_flusher)
+        p->wake_flusher(p->host, FLUSH_FOR_BUFFERS);
+    p->yield(p->host);
+    for (unsigned node = 0; node < m->nr_nodes; node++)
+        if (m->nodes[node]->node_present_pages)
+            try_to_free_pages(m, &m->nodes[node]->node_zonelists[gfp_zone(m, GFP_NOFS)], 0, GFP_NOFS);
 }

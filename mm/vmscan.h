@@ -29,6 +29,11 @@ struct scan_control {
  * 32 pages were freed or some zone was still scannable, else 0. No spinning lock held; sleeps.
  */
 unsigned long try_to_free_pages(struct machine *m, const struct zonelist *zonelist, unsigned order, gfp_t gfp);
+/*
+ * For a filesystem that cannot have the memory it needs in order to write, and will try again: wakes the flusher, and
+ * reclaims on each node without entering filesystems. (section 10.3) Sleeps; no lock held.
+ */
+void free_more_memory(struct machine *m);
 
 /* Asks the zone's node for free pages at this order unless it has them (section 10.4). Any context, any lock held. */
 void wakeup_kswapd(struct zone *zone, unsigned order);

@@ -146,12 +146,27 @@ size_t vmstat_text(struct machine *m, char *buf, size_t size) {
 #define SWAPS_NAME_WIDTH 40
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
 
+/* What would end the column, and what marks that, is written as three octal digits. */
+static void text_path(struct text *text, const char *path) {
+    for (; *path; path++) {
+        char c[5] = {*path};
+
+        if (*path == ' ' || *path == '\t' || *path == '\n' || *path == '\\') {
+            c[0] = '\\';
+            c[1] = (char)('0' + *path / 64);
+            c[2] = (char)('0' + *path / 8 % 8);
+            c[3] = (char)('0' + *path % 8);
+        }
+        text_str(text, c, 0);
+    }
+}
+
 static void swaps_line(struct text *text, struct machine *m, unsigned type, const struct swap_area_state *area) {
     const struct platform *p = m->platform;
     size_t start = text->len;
 
     if (p->swap_area_name) {
-        text_str(text, p->swap_area_name(p->host, type), 0);
+        text_path(text, p->swap_area_name(p->host, type));
     } else {
         text_str(text, "swap", 0);
         text_unsigned(text, type, 0);

@@ -175,12 +175,22 @@ void setup_zone_reclaim(struct machine *m) {
     }
 }
 
+/* On less than 16 MiB reading ahead is dearer. */
+#define SMALL_MACHINE_PAGES (UINT32_C(16) << (20 - PAGE_SHIFT))
+
+static unsigned long present_pages(const struct machine *m) {
+    unsigned long present = 0;
+
+    for_each_populated_zone(m, zone) present += zone->present_pages;
+    return present;
+}
+
 void init_per_zone_pages_min(struct machine *m) {
     m->tune = (struct tunables){
         .min_free_kbytes = min_free_kbytes_at_boot(kib_of_user_zones(m)),
         .lowmem_reserve_ratio = {256, 256, 32, 32, 1},
         .swappiness = 60,
-        .page_cluster = 3,
+        .page_cluster = present_pages(m) < SMALL_MACHINE_PAGES ? 2 : 3,
         .stat_interval = 1,
         .swap_token = 1,
         .zone_reclaim_mode = node_distance_wants_zone_reclaim(m) ? RECLAIM_ZONE : 0,

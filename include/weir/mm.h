@@ -249,6 +249,11 @@ void weir_file_count_mappings(struct weir_file *file, int by);
 unsigned long weir_file_invalidate(struct weir_file *file, uint32_t start, uint32_t end);
 /* Drops all pages from index start on, none of which may be mapped. Sleeps. */
 void weir_file_truncate(struct weir_file *file, uint32_t start);
+/*
+ * For a file system that cannot have the memory it needs in order to write, and will try again: wakes the flusher, and
+ * reclaims without entering file systems. Sleeps; no page locked that others may have to wait for.
+ */
+void weir_free_more_memory(struct weir_machine *m);
 /* The flusher's work: writes nr_pages, and on until few enough are dirty. Sleeps as writepage does. */
 void weir_writeback(struct weir_machine *m, unsigned long nr_pages);
 
@@ -375,7 +380,7 @@ void weir_swap_write_done(struct weir_machine *m, struct weir_page *page, enum w
  */
 
 /* Tunables by their names under /proc/sys/vm; text: numbers with blanks between. WEIR_INVAL: no such name, or a value
- * out of its range. Sleeps not. */
+ * out of its range. Writing drop_caches sleeps, the others do not. */
 enum weir_status weir_sysctl_write(struct weir_machine *m, const char *name, const char *text);
 /* Up to 5 values. */
 enum weir_status weir_sysctl_read(const struct weir_machine *m, const char *name, unsigned *ret_values,

@@ -215,8 +215,32 @@ static void private_data_must_be_released_before_a_page_can_go(void **state) {
     bdi_destroy(&bdi);
 }
 
+static unsigned long flush_asked;
+
+static void note_flush(void *host, unsigned long nr_pages) {
+    (void)host;
+    flush_asked = nr_pages;
+}
+
+static void a_filesystem_without_memory_has_the_flusher_write_and_clean_pages_go(void **state) {
+    unsigned long stalls;
+
+    (void)state;
+    ((struct platform *)m->platform)->wake_flusher = note_flush;
+    for (uint32_t i = 0; i < 200; i++)
+        read_word(i);
+    lru_add_drain_all(m);
+    flush_asked = 0;
+    stalls = vm_event(sim, ALLOCSTALL);
+    free_more_memory(m);
+    assert_int_equal(flush_asked, 1024);
+    assert_int_equal(vm_event(sim, ALLOCSTALL), stalls + 1);
+    assert_true(sim_file_mapping(file)->nrpages <= 200 - 32);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        FAST(a_filesystem_without_memory_has_the_flusher_write_and_clean_pages_go),
         FAST(a_dirty_page_is_written_and_freed),
         FAST(a_dirty_page_is_kept_if_referenced_or_not_to_be_written),
         FAST(a_page_that_somebody_else_uses_is_kept_and_not_written),

@@ -186,6 +186,7 @@ static void file_pages_are_written_dropped_and_read_again(void) {
     weir_drop_caches(m, true, false);
     EXPECT(weir_file_find(&file.file, FRAMES - 101, false) == NULL);
     write_file(&file, 7);
+    weir_free_more_memory(m);
     weir_file_truncate(&file.file, 0);
     EXPECT(weir_file_find(&file.file, 7, false) == NULL);
     weir_file_destroy(&file.file);

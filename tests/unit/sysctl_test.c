@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/shrinker.h"
 #include "mm/sysctl.h"
 
 static struct fake *fake;
@@ -53,6 +54,44 @@ static void names_and_defaults_are_the_kernels(void **state) {
     assert_null(sysctl_find(""));
     assert_int_equal(set("nosuch", 1), MM_INVAL);
     assert_int_equal(sysctl_get(fake->machine, "nosuch", &(unsigned){0}, &(unsigned){0}), MM_INVAL);
+}
+
+static void under_16_mib_fewer_pages_are_read_ahead(void **state) {
+    struct fake *small = fake_boot(4095, 1), *enough = fake_boot(4096, 1);
+
+    (void)state;
+    assert_int_equal(small->machine->tune.page_cluster, 2);
+    assert_int_equal(enough->machine->tune.page_cluster, 3);
+    fake_finish(small);
+    fake_finish(enough);
+}
+
+static long objects = 1000;
+
+static long give(struct shrinker *shrinker, long nr, gfp_t gfp) {
+    (void)shrinker, (void)gfp;
+    objects -= nr < objects ? nr : objects;
+    return objects;
+}
+
+static void writing_drop_caches_drops_them_each_time(void **state) {
+    struct shrinker shrinker = {.shrink = give, .seeks = DEFAULT_SEEKS};
+
+    (void)state;
+    register_shrinker(fake->machine, &shrinker);
+    assert_int_equal(set("drop_caches", 1), MM_OK);
+    assert_int_equal(objects, 1000);
+    assert_int_equal(set("drop_caches", 2), MM_OK);
+    assert_true(objects < 200);
+    objects = 1000;
+    assert_int_equal(set("drop_caches", 2), MM_OK);
+    assert_true(objects < 200);
+    assert_int_equal(value_of("drop_caches"), 2);
+    assert_int_equal(set("drop_caches", 4), MM_INVAL);
+    objects = 1000;
+    assert_int_equal(set("swappiness", 10), MM_OK);
+    assert_int_equal(objects, 1000);
+    unregister_shrinker(fake->machine, &shrinker);
 }
 
 /* Both ends of each range are accepted, and what lies next to them is not. */
@@ -141,6 +180,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         sysctl_test(names_and_defaults_are_the_kernels),
         sysctl_test(each_tunable_keeps_to_its_range),
+        sysctl_test(under_16_mib_fewer_pages_are_read_ahead),
+        sysctl_test(writing_drop_caches_drops_them_each_time),
         sysctl_test(a_write_recomputes_what_depends_on_it),
         sysctl_test(a_row_is_written_in_order_and_may_be_written_in_part),
         sysctl_test(text_that_is_no_number_is_refused),

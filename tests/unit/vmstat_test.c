@@ -345,6 +345,24 @@ static void swaps_is_the_kernels_byte_for_byte(void **state) {
     fake_finish(fake);
 }
 
+static const char *awkward_name(void *host, unsigned type) {
+    (void)host, (void)type;
+    return "/a b\tc\nd\\e";
+}
+
+static void in_swaps_a_name_with_blanks_is_one_column(void **state) {
+    struct fake *fake = fake_boot(16384, 1);
+    unsigned type;
+    char text[512];
+
+    (void)state;
+    fake->platform.swap_area_name = awkward_name;
+    assert_int_equal(swap_add(fake->machine, 1024, -1, 0, &type), MM_OK);
+    swaps_text(fake->machine, text, sizeof(text));
+    assert_non_null(strstr(text, "\n/a\\040b\\011c\\012d\\134e                  file\t\t4092\t0\t-1\n"));
+    fake_finish(fake);
+}
+
 static void a_text_that_does_not_fit_is_cut_and_its_whole_length_returned(void **state) {
     struct fake *fake = fake_boot(16384, 1);
     char whole[256], cut[32];
@@ -373,6 +391,7 @@ int main(void) {
         cmocka_unit_test(with_several_nodes_vmstat_has_the_numa_counters_and_all_zone_types),
         cmocka_unit_test(zoneinfo_is_the_kernels_byte_for_byte),
         cmocka_unit_test(swaps_is_the_kernels_byte_for_byte),
+        cmocka_unit_test(in_swaps_a_name_with_blanks_is_one_column),
         cmocka_unit_test(a_text_that_does_not_fit_is_cut_and_its_whole_length_returned),
     };
 
