@@ -9,6 +9,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_writeback.h"
+#include "tests/spec/dirty_pages.h"
 #include "tests/spec/file_machine.h"
 
 static void a_dirty_page_is_written_and_freed(void **state) {
@@ -145,18 +146,6 @@ static bool own_releasepage(struct address_space *mapping, struct page *page, gf
     return true;
 }
 
-static struct page *own_dirty_page(struct address_space *mapping, uint32_t index) {
-    struct page *page = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0);
-
-    lock_page(m, page);
-    assert_int_equal(add_to_page_cache_lru(mapping, page, index, GFP_KERNEL), MM_OK);
-    assert_true(set_page_dirty(m, page));
-    assert_false(set_page_dirty(m, page));
-    unlock_page(m, page);
-    put_page(m, page);
-    return page;
-}
-
 static void a_file_that_does_not_write_or_refuses_gets_its_page_activated(void **state) {
     static const struct address_space_operations none = {0};
     static const struct address_space_operations own = {.writepage = own_writepage};
@@ -169,11 +158,11 @@ static void a_file_that_does_not_write_or_refuses_gets_its_page_activated(void *
     bdi_init(m, &bdi, 16);
     address_space_init(m, &no_writer, &none, &bdi);
     address_space_init(m, &refuses, &own, &bdi);
-    page = own_dirty_page(&no_writer, 5);
+    page = add_dirty_page(&no_writer, 5);
     assert_int_equal(shrink_one(page, &sc), 0);
     assert_true(page_test(page, PG_active));
 
-    page = own_dirty_page(&refuses, 5);
+    page = add_dirty_page(&refuses, 5);
     write_result = MM_REJECTED;
     assert_int_equal(shrink_one(page, &sc), 0);
     assert_true(page_test(page, PG_active));
@@ -200,7 +189,7 @@ static void private_data_must_be_released_before_a_page_can_go(void **state) {
     (void)state;
     bdi_init(m, &bdi, 16);
     address_space_init(m, &mapping, &own, &bdi);
-    page = own_dirty_page(&mapping, 1);
+    page = add_dirty_page(&mapping, 1);
     page_set(page, PG_private);
     get_page(page);
     write_result = MM_OK;

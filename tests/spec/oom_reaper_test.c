@@ -99,14 +99,21 @@ static void a_victim_that_has_been_reaped_keeps_nobody_else_alive(void **state) 
     finish();
 }
 
-static void an_address_space_that_cannot_be_locked_is_given_up_after_ten_tries(void **state) {
+/* Somebody has been killed, and cannot be reaped until its mmap_lock is dropped. */
+static const struct platform *boot_with_a_locked_victim(void) {
     const struct platform *p;
 
-    (void)state;
     boot(1);
     p = sim_machine(sim)->platform;
     kill_somebody();
     write_lock(p, &sim_mm(sim)->mmap_lock);
+    return p;
+}
+
+static void an_address_space_that_cannot_be_locked_is_given_up_after_ten_tries(void **state) {
+    const struct platform *p = boot_with_a_locked_victim();
+
+    (void)state;
     sim_sleep(sim, 2 * SECOND + 8 * SECOND / 10 + SECOND / 20);
     assert_int_equal(mm_flags(), MM_OOM_VICTIM);
     sim_sleep(sim, SECOND / 10);
@@ -118,13 +125,9 @@ static void an_address_space_that_cannot_be_locked_is_given_up_after_ten_tries(v
 }
 
 static void a_lock_that_is_dropped_in_time_lets_the_reaper_in(void **state) {
-    const struct platform *p;
+    const struct platform *p = boot_with_a_locked_victim();
 
     (void)state;
-    boot(1);
-    p = sim_machine(sim)->platform;
-    kill_somebody();
-    write_lock(p, &sim_mm(sim)->mmap_lock);
     sim_sleep(sim, 2 * SECOND + 3 * SECOND / 10);
     write_unlock(p, &sim_mm(sim)->mmap_lock);
     sim_sleep(sim, SECOND / 5);

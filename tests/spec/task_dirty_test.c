@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_writeback.h"
 #include "mm/task_dirty.h"
+#include "tests/spec/dirty_pages.h"
 
 #define PERIOD 1024u
 
@@ -94,17 +94,7 @@ static void what_was_dirtied_a_period_ago_counts_half(void **state) {
 
 static void make_dirty(struct task *task, uint32_t first, uint32_t nr) {
     fake_set_current(task);
-    for (uint32_t i = first; i < first + nr; i++) {
-        struct page *page = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0);
-
-        lock_page(m, page);
-        assert_int_equal(add_to_page_cache_lru(&mapping, page, i, GFP_KERNEL), MM_OK);
-        set_page_dirty(m, page);
-        unlock_page(m, page);
-        put_page(m, page);
-    }
-    lru_add_drain_all(m);
-    refresh_vm_stats(m);
+    add_dirty_pages(&mapping, first, nr);
 }
 
 static unsigned writes_of(struct task *task) {

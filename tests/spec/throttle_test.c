@@ -9,6 +9,7 @@
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_writeback.h"
+#include "tests/spec/dirty_pages.h"
 #include "tests/unit/fake_platform.h"
 
 static unsigned long flusher_wakes, flusher_pages;
@@ -209,25 +210,9 @@ static int finish_writer(void **state) {
     return 0;
 }
 
-static void make_dirty(uint32_t first, uint32_t nr) {
-    struct machine *m = fake->machine;
-
-    for (uint32_t i = first; i < first + nr; i++) {
-        struct page *page = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0);
-
-        lock_page(m, page);
-        assert_int_equal(add_to_page_cache_lru(&mapping, page, i, GFP_KERNEL), MM_OK);
-        set_page_dirty(m, page);
-        unlock_page(m, page);
-        put_page(m, page);
-    }
-    lru_add_drain_all(m);
-    refresh_vm_stats(m);
-}
-
 static void below_its_share_a_writer_goes_on(void **state) {
     (void)state;
-    make_dirty(0, 700);
+    add_dirty_pages(&mapping, 0, 700);
     balance_dirty_pages_ratelimited(&mapping, ratelimit_pages(fake->machine));
     assert_int_equal(writes, 0);
     assert_int_equal(fake->congestion_waits, 0);
@@ -236,7 +221,7 @@ static void below_its_share_a_writer_goes_on(void **state) {
 
 static void above_the_background_limit_the_flusher_is_woken(void **state) {
     (void)state;
-    make_dirty(0, 900);
+    add_dirty_pages(&mapping, 0, 900);
     balance_dirty_pages_ratelimited(&mapping, ratelimit_pages(fake->machine) - 1);
     assert_int_equal(flusher_wakes, 0);
     balance_dirty_pages_ratelimited(&mapping, 1);
@@ -256,7 +241,7 @@ static void a_writer_over_its_share_writes_one_and_a_half_times_the_ratelimit(vo
 
     (void)state;
     /* So many that one duty does not bring them below the limit, and two do. */
-    make_dirty(0, 3000);
+    add_dirty_pages(&mapping, 0, 3000);
     assert_true(ratelimit < 1000);
     balance_dirty_pages_ratelimited(&mapping, ratelimit);
     assert_int_equal(writes, ratelimit + ratelimit / 2);
@@ -297,11 +282,11 @@ static void the_flusher_writes_at_least_what_it_was_asked_and_down_to_the_limit(
 
     (void)state;
     mapping.ops = &any;
-    make_dirty(0, 1000);
+    add_dirty_pages(&mapping, 0, 1000);
     background_writeout(fake->machine, 0);
     assert_true(writes >= 1000 - limit);
     refresh_vm_stats(fake->machine);
-    make_dirty(1000, 10);
+    add_dirty_pages(&mapping, 1000, 10);
     writes = 0;
     background_writeout(fake->machine, 5);
     assert_true(writes >= 5);
@@ -314,7 +299,7 @@ static void writeback_of_one_device_leaves_the_others_alone(void **state) {
 
     (void)state;
     mapping.ops = &any;
-    make_dirty(0, 10);
+    add_dirty_pages(&mapping, 0, 10);
     bdi_init(fake->machine, &other, 16);
     assert_int_equal(writeback_pages(fake->machine, &other, 10), 0);
     assert_int_equal(writeback_pages(fake->machine, &bdi, 4), 4);

@@ -223,6 +223,27 @@ int case_fork_without_descriptors(struct evicted *e) {
     return 0;
 }
 
+/* A thread that waits at the barrier while another forks. */
+struct beside {
+    pthread_barrier_t *barrier;
+    pthread_t thread;
+    size_t page;
+    bool names; /* libc looks a user up before each */
+};
+
+static int fork_beside(struct evicted *e, struct beside *beside) {
+    alarm(100);
+    for (int i = 0; i < 5; i++) {
+        EXPECT(!beside->names || getpwuid(0) != NULL);
+        EXPECT(evicted_push_out(e) == 0);
+        EXPECT(fork_and_check(e, &beside->page));
+    }
+    pthread_barrier_wait(beside->barrier);
+    EXPECT(pthread_join(beside->thread, NULL) == 0);
+    alarm(0);
+    return 0;
+}
+
 /* What a thread keeps under a key beyond the first 32 lies in memory of libc's, which clears it in the child at once.
  */
 #define KEYS 100
@@ -245,20 +266,11 @@ static void *use_keys(void *arg) {
 int case_fork_keys(struct evicted *e) {
     pthread_barrier_t barrier;
     pthread_t thread;
-    size_t page = 3;
 
     EXPECT(pthread_barrier_init(&barrier, NULL, 2) == 0);
     EXPECT(pthread_create(&thread, NULL, use_keys, &barrier) == 0);
     pthread_barrier_wait(&barrier);
-    alarm(100);
-    for (int i = 0; i < 5; i++) {
-        EXPECT(evicted_push_out(e) == 0);
-        EXPECT(fork_and_check(e, &page));
-    }
-    pthread_barrier_wait(&barrier);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    alarm(0);
-    return 0;
+    return fork_beside(e, &(struct beside){&barrier, thread, 3, false});
 }
 
 static void *idle(void *arg) {
@@ -270,21 +282,11 @@ static void *idle(void *arg) {
 int case_fork_names(struct evicted *e) {
     pthread_barrier_t barrier;
     pthread_t thread;
-    size_t page = 7;
 
     /* Only where there are threads. */
     EXPECT(pthread_barrier_init(&barrier, NULL, 2) == 0);
     EXPECT(pthread_create(&thread, NULL, idle, &barrier) == 0);
-    alarm(100);
-    for (int i = 0; i < 5; i++) {
-        EXPECT(getpwuid(0) != NULL);
-        EXPECT(evicted_push_out(e) == 0);
-        EXPECT(fork_and_check(e, &page));
-    }
-    alarm(0);
-    pthread_barrier_wait(&barrier);
-    EXPECT(pthread_join(thread, NULL) == 0);
-    return 0;
+    return fork_beside(e, &(struct beside){&barrier, thread, 7, true});
 }
 
 /* Page tables of blocks that were unmapped are gone; a child and what is done for it must not miss them. */

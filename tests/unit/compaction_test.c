@@ -13,27 +13,9 @@
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
 
-static struct sim *sim;
-static struct machine *m;
-static struct zone *zone;
-
-static int boot(void **state) {
-    (void)state;
-    sim = moving_machine_boot();
-    m = sim_machine(sim);
-    zone = normal_zone(sim);
-    return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    moving_machine_finish(sim);
-    return 0;
-}
-
 static void compaction_makes_a_block_of_a_programs_scattered_memory(void **state) {
     (void)state;
-    write_movable_pages(sim, 0, 3000);
+    write_movable_pages(0, 3000);
     for (uint32_t i = 0; i < 3000; i += 2)
         sim_discard(sim, i, 1);
     drain_all_local_pages(m);
@@ -43,16 +25,14 @@ static void compaction_makes_a_block_of_a_programs_scattered_memory(void **state
             get_page_from_freelist(m, GFP_HIGHUSER_MOVABLE, 8, gfp_zonelist(m, GFP_KERNEL), ALLOC_NO_WATERMARKS));
     assert_int_equal(compact_zone(zone, 8), COMPACT_PARTIAL);
     assert_true(nr_free_at_least(zone, 8));
-    expect_whole(sim);
+    expect_whole();
     for (uint32_t i = 1; i < 3000; i += 2)
         expect_pages(sim, i, 1);
 }
 
-#define FACT(test) cmocka_unit_test_setup_teardown(test, boot, finish)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FACT(compaction_makes_a_block_of_a_programs_scattered_memory),
+        MOVING(compaction_makes_a_block_of_a_programs_scattered_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,24 +15,6 @@
 #include "mm/pcp.h"
 #include "mm/watermark.h"
 
-static struct sim *sim;
-static struct machine *m;
-static struct zone *zone;
-
-static int boot(void **state) {
-    (void)state;
-    sim = moving_machine_boot();
-    m = sim_machine(sim);
-    zone = normal_zone(sim);
-    return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    moving_machine_finish(sim);
-    return 0;
-}
-
 static void frames_that_are_offline_at_boot_come_with_online_pages(void **state) {
     long free = zone_page_state_exact(zone, NR_FREE_PAGES);
     unsigned long min = zone->pages_min;
@@ -50,7 +32,7 @@ static void frames_that_are_offline_at_boot_come_with_online_pages(void **state)
     /* min is a share of all memory that is not high: all there is. */
     assert_int_equal(zone->pages_min, min);
     assert_int_equal(m->vm_total_pages, 4608 - zone->pages_high);
-    expect_whole(sim);
+    expect_whole();
     assert_int_equal(online_pages(m, 4096, 512), MM_INVAL);
     assert_int_equal(online_pages(m, 4608, 256), MM_INVAL);
     assert_int_equal(online_pages(m, 8192, 512), MM_INVAL);
@@ -69,7 +51,7 @@ static void a_zones_first_frames_bring_it_into_the_zonelists(void **state) {
     assert_ptr_equal(page_zone(m, page), movable);
     put_page(m, page);
     assert_true(zone->lowmem_reserve[ZONE_MOVABLE] > 0);
-    expect_whole(sim);
+    expect_whole();
     /* Were it only for its type it could go; but then the zone would be empty. */
     lock_acquire(m->platform, &movable->lock);
     set_pageblock_migratetype(movable, pfn_to_page(m, 5120), MIGRATE_MOVABLE);
@@ -90,7 +72,7 @@ static void the_part_of_a_free_block_that_lies_outside_stays(void **state) {
     assert_int_equal(offline_pages(m, 2048, 512), MM_OK);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free - 1024);
     assert_true(buddy_order(zone, 2560) == 9);
-    expect_whole(sim);
+    expect_whole();
     assert_int_equal(online_pages(m, 1536, 512), MM_OK);
     assert_int_equal(online_pages(m, 2048, 512), MM_OK);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free);
@@ -111,7 +93,7 @@ static void offlining_moves_what_is_in_use_and_takes_the_frames(void **state) {
     uint32_t in_use = 0;
 
     (void)state;
-    write_movable_pages(sim, 0, 2800);
+    write_movable_pages(0, 2800);
     sim_cool(sim, 0, 300, false);
     sim_cool(sim, 300, 100, true);
     for (uint32_t i = 0; i < 4096 && !in_use; i += 512)
@@ -124,13 +106,13 @@ static void offlining_moves_what_is_in_use_and_takes_the_frames(void **state) {
     for (uint32_t pfn = in_use; pfn < in_use + 512; pfn++)
         assert_false(frame_exists(m, pfn));
     assert_int_equal(zone->present_pages, 3584);
-    expect_whole(sim);
+    expect_whole();
     expect_pages(sim, 0, 2800);
     assert_int_equal(offline_pages(m, in_use, 512), MM_INVAL);
     assert_int_equal(online_pages(m, in_use, 512), MM_OK);
     assert_int_equal(zone->present_pages, 4096);
     assert_int_equal(get_pageblock_migratetype(zone, pfn_to_page(m, in_use)), MIGRATE_MOVABLE);
-    expect_whole(sim);
+    expect_whole();
 }
 
 static void a_range_with_a_page_that_cannot_move_stays_as_it_was(void **state) {
@@ -149,7 +131,7 @@ static void a_range_with_a_page_that_cannot_move_stays_as_it_was(void **state) {
     assert_int_equal(get_pageblock_migratetype(zone, page), MIGRATE_MOVABLE);
     drain_all_local_pages(m);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free);
-    expect_whole(sim);
+    expect_whole();
     put_page(m, page);
     assert_int_equal(offline_pages(m, block, 512), MM_OK);
 }
@@ -166,17 +148,15 @@ static void blocks_that_are_not_movable_and_the_last_frames_stay(void **state) {
     assert_int_equal(offline_pages(m, 100, 512), MM_INVAL);
 }
 
-#define FACT(test) cmocka_unit_test_setup_teardown(test, boot, finish)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FACT(frames_that_are_offline_at_boot_come_with_online_pages),
-        FACT(a_zones_first_frames_bring_it_into_the_zonelists),
-        FACT(the_part_of_a_free_block_that_lies_outside_stays),
-        FACT(the_per_cpu_lists_follow_the_zones_size),
-        FACT(offlining_moves_what_is_in_use_and_takes_the_frames),
-        FACT(a_range_with_a_page_that_cannot_move_stays_as_it_was),
-        FACT(blocks_that_are_not_movable_and_the_last_frames_stay),
+        MOVING(frames_that_are_offline_at_boot_come_with_online_pages),
+        MOVING(a_zones_first_frames_bring_it_into_the_zonelists),
+        MOVING(the_part_of_a_free_block_that_lies_outside_stays),
+        MOVING(the_per_cpu_lists_follow_the_zones_size),
+        MOVING(offlining_moves_what_is_in_use_and_takes_the_frames),
+        MOVING(a_range_with_a_page_that_cannot_move_stays_as_it_was),
+        MOVING(blocks_that_are_not_movable_and_the_last_frames_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

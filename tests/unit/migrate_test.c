@@ -15,24 +15,6 @@
 #include "mm/rmap.h"
 #include "mm/swap_state.h"
 
-static struct sim *sim;
-static struct machine *m;
-static struct zone *zone;
-
-static int boot(void **state) {
-    (void)state;
-    sim = moving_machine_boot();
-    m = sim_machine(sim);
-    zone = normal_zone(sim);
-    return 0;
-}
-
-static int finish(void **state) {
-    (void)state;
-    moving_machine_finish(sim);
-    return 0;
-}
-
 /* Moves an LRU page to a frame of the zone's end and puts it back. */
 static enum mm_status move(struct page *old, struct page **ret_new) {
     struct page *new = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0);
@@ -64,7 +46,7 @@ static void a_mapped_page_moves_with_its_entry_and_the_host_is_told(void **state
     struct page *old, *new;
 
     (void)state;
-    write_movable_pages(sim, 0, 1);
+    write_movable_pages(0, 1);
     old = sim_page(sim, 0);
     page_set(old, PG_referenced);
     moves_told = 0;
@@ -76,7 +58,7 @@ static void a_mapped_page_moves_with_its_entry_and_the_host_is_told(void **state
     assert_true(page_test(new, PG_active));
     assert_int_equal(page_owner(new), page_owner_of(sim_mm(sim), sim_address(0)));
     assert_int_equal(page_count(old), 0);
-    expect_whole(sim);
+    expect_whole();
     expect_pages(sim, 0, 1);
     assert_int_equal(atomic_load(&m->pages_migrated), 1);
 }
@@ -85,7 +67,7 @@ static void a_page_unmapped_but_not_yet_written_moves_and_the_host_is_told(void 
     struct page *old, *new;
 
     (void)state;
-    write_movable_pages(sim, 0, 1);
+    write_movable_pages(0, 1);
     sim_cool(sim, 0, 1, false);
     lru_add_drain_all(m);
     old = sim_page(sim, 0);
@@ -97,7 +79,7 @@ static void a_page_unmapped_but_not_yet_written_moves_and_the_host_is_told(void 
     ((struct platform *)m->platform)->move_frame = note_move;
     assert_int_equal(move(old, &new), MM_OK);
     assert_int_equal(moves_told, 1);
-    expect_whole(sim);
+    expect_whole();
     expect_pages(sim, 0, 1);
     assert_ptr_equal(sim_page(sim, 0), new);
 }
@@ -106,12 +88,12 @@ static void a_parked_page_stays_parked(void **state) {
     struct page *new;
 
     (void)state;
-    write_movable_pages(sim, 0, 4);
+    write_movable_pages(0, 4);
     sim_cool(sim, 0, 4, false);
     assert_int_equal(move(sim_page(sim, 1), &new), MM_OK);
     assert_true(sim_pte(sim, 1) & PTE_PARKED);
     assert_false(page_test(new, PG_active));
-    expect_whole(sim);
+    expect_whole();
     expect_pages(sim, 0, 4);
 }
 
@@ -120,7 +102,7 @@ static void a_page_with_a_clean_copy_in_swap_keeps_it(void **state) {
     struct page *old, *new, *found;
 
     (void)state;
-    write_movable_pages(sim, 0, 1);
+    write_movable_pages(0, 1);
     sim_cool(sim, 0, 1, true);
     expect_pages(sim, 0, 1);
     old = sim_page(sim, 0);
@@ -132,7 +114,7 @@ static void a_page_with_a_clean_copy_in_swap_keeps_it(void **state) {
     found = lookup_swap_cache(m, entry);
     assert_ptr_equal(found, new);
     put_page(m, found);
-    expect_whole(sim);
+    expect_whole();
     sim_cool(sim, 0, 1, true);
     assert_int_equal(sim_counts(sim).writes, 1);
     expect_pages(sim, 0, 1);
@@ -144,7 +126,7 @@ static void a_page_read_ahead_moves_with_its_bytes(void **state) {
     swp_entry_t entry;
 
     (void)state;
-    write_movable_pages(sim, 0, 1);
+    write_movable_pages(0, 1);
     sim_cool(sim, 0, 1, true);
     entry.val = (uint32_t)(sim_pte(sim, 0) >> PTE_PFN_SHIFT);
     assert_int_equal(swapin_readahead(m, entry, GFP_HIGHUSER_MOVABLE, &old), MM_OK);
@@ -178,7 +160,7 @@ static void a_file_page_moves_dirty_as_it_is_and_its_mappings_go(void **state) {
     assert_false(page_mapped(new));
     assert_true(page_test(new, PG_dirty));
     assert_true(page_in_arena(m, old) && page_in_arena(m, new));
-    expect_whole(sim);
+    expect_whole();
     value = 0;
     assert_int_equal(sim_file_read(file, 3, 0, &value, sizeof(value)), SIM_OK);
     assert_int_equal(value, 5);
@@ -190,7 +172,7 @@ static void held_locked_and_known_pages_do_not_move(void **state) {
     struct page *page, *new;
 
     (void)state;
-    write_movable_pages(sim, 0, 3);
+    write_movable_pages(0, 3);
     assert_int_equal(sim_hold(sim, 0), MM_OK);
     assert_int_equal(move(sim_page(sim, 0), &new), MM_BUSY);
     sim_release(sim, 0);
@@ -211,17 +193,15 @@ static void held_locked_and_known_pages_do_not_move(void **state) {
     expect_pages(sim, 0, 3);
 }
 
-#define FACT(test) cmocka_unit_test_setup_teardown(test, boot, finish)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FACT(a_mapped_page_moves_with_its_entry_and_the_host_is_told),
-        FACT(a_page_unmapped_but_not_yet_written_moves_and_the_host_is_told),
-        FACT(a_parked_page_stays_parked),
-        FACT(a_page_with_a_clean_copy_in_swap_keeps_it),
-        FACT(a_page_read_ahead_moves_with_its_bytes),
-        FACT(a_file_page_moves_dirty_as_it_is_and_its_mappings_go),
-        FACT(held_locked_and_known_pages_do_not_move),
+        MOVING(a_mapped_page_moves_with_its_entry_and_the_host_is_told),
+        MOVING(a_page_unmapped_but_not_yet_written_moves_and_the_host_is_told),
+        MOVING(a_parked_page_stays_parked),
+        MOVING(a_page_with_a_clean_copy_in_swap_keeps_it),
+        MOVING(a_page_read_ahead_moves_with_its_bytes),
+        MOVING(a_file_page_moves_dirty_as_it_is_and_its_mappings_go),
+        MOVING(held_locked_and_known_pages_do_not_move),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,11 @@ static const struct memory_range ranges[] = {
     {0, 4096, 0, ZONE_NORMAL}, {4096, 1024, 0, ZONE_NORMAL}, {5120, 512, 0, ZONE_MOVABLE}};
 static const bool offline[] = {false, true, true};
 
-struct sim *moving_machine_boot(void) {
+struct sim *sim;
+struct machine *m;
+struct zone *zone;
+
+int moving_machine_boot(void **state) {
     const struct sim_config config = {
         .seed = 1,
         .ranges = ranges,
@@ -24,14 +28,17 @@ struct sim *moving_machine_boot(void) {
         .region_pages = 4096,
         .devices = {{.nr_slots = 8192, .detects_clean = true}},
     };
-    struct sim *sim = sim_create(&config);
 
+    (void)state;
+    sim = sim_create(&config);
+    m = sim_machine(sim);
+    zone = normal_zone(sim);
     sim_allow_kswapd(sim, false);
     sim_map(sim, 0, 4096, VM_READ | VM_WRITE);
-    return sim;
+    return 0;
 }
 
-void expect_whole(struct sim *sim) {
+void expect_whole(void) {
     const char *wrong;
 
     sim_settle(sim);
@@ -40,13 +47,15 @@ void expect_whole(struct sim *sim) {
         fail_msg("%s", wrong);
 }
 
-void moving_machine_finish(struct sim *sim) {
-    expect_whole(sim);
+int moving_machine_finish(void **state) {
+    (void)state;
+    expect_whole();
     sim_destroy(sim);
+    return 0;
 }
 
-void write_movable_pages(struct sim *sim, uint32_t first, uint32_t nr) {
+void write_movable_pages(uint32_t first, uint32_t nr) {
     write_pages(sim, first, nr);
-    lru_add_drain_all(sim_machine(sim));
-    refresh_vm_stats(sim_machine(sim));
+    lru_add_drain_all(m);
+    refresh_vm_stats(m);
 }

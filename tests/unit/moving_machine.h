@@ -8,13 +8,18 @@
 
 #include "tests/unit/sim_pages.h"
 
-struct sim *moving_machine_boot(void);
-/* Checks before the end. */
-void moving_machine_finish(struct sim *sim);
+extern struct sim *sim;
+extern struct machine *m;
+extern struct zone *zone; /* the Normal one */
+
+/* For cmocka; the second checks before the end. */
+int moving_machine_boot(void **state);
+int moving_machine_finish(void **state);
+#define MOVING(test) cmocka_unit_test_setup_teardown(test, moving_machine_boot, moving_machine_finish)
 
 /* All is well once what is under way has ended, or the test fails. */
-void expect_whole(struct sim *sim);
+void expect_whole(void);
 /* write_pages(), after which all of them are on the lists and counted. */
-void write_movable_pages(struct sim *sim, uint32_t first, uint32_t nr);
+void write_movable_pages(uint32_t first, uint32_t nr);
 
 #endif

@@ -17,24 +17,15 @@
 
 #define ORDER 8u
 
-static struct sim *sim;
-static struct machine *m;
-static struct zone *zone;
-
 static int boot(void **state) {
-    (void)state;
-    sim = moving_machine_boot();
-    m = sim_machine(sim);
-    zone = normal_zone(sim);
+    moving_machine_boot(state);
     m->tune.compaction = 1;
     return 0;
 }
 
 static int finish(void **state) {
-    (void)state;
     sim_rest(sim);
-    moving_machine_finish(sim);
-    return 0;
+    return moving_machine_finish(state);
 }
 
 static struct page *take_block(gfp_t gfp, unsigned order) {
@@ -43,7 +34,7 @@ static struct page *take_block(gfp_t gfp, unsigned order) {
 
 /* Every second frame is a program's, and there is no free block of ORDER. */
 static void fragment(void) {
-    write_movable_pages(sim, 0, 3000);
+    write_movable_pages(0, 3000);
     for (uint32_t i = 0; i < 3000; i += 2)
         sim_discard(sim, i, 1);
     drain_all_local_pages(m);
