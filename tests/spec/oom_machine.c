@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/spec/oom_machine.h"
+
+#include <string.h>
+
+#include "mm/oom_kill.h"
+
+struct fake *fake;
+struct mm mms[4];
+struct task tasks[4];
+
+int oom_machine_boot(void **state) {
+    (void)state;
+    fake = fake_boot(4096, 1);
+    memset(mms, 0, sizeof(mms));
+    memset(tasks, 0, sizeof(tasks));
+    for (unsigned i = 0; i < 4; i++) {
+        tasks[i].mm = &mms[i];
+        mms[i].total_vm = 1000 * (i + 1);
+        fake_add_task(fake, &tasks[i]);
+    }
+    return 0;
+}
+
+int oom_machine_finish(void **state) {
+    (void)state;
+    fake_set_current(NULL);
+    fake_finish(fake);
+    return 0;
+}
+
+unsigned long points(const struct task *task) {
+    return badness(fake->machine, task, fake->now_ns);
+}
+
+void run_oom(void) {
+    const struct zonelist *list = &fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL];
+
+    assert_true(try_set_zone_oom(fake->machine, list));
+    out_of_memory(fake->machine, list, GFP_KERNEL, 0);
+    clear_zonelist_oom(fake->machine, list);
+}
