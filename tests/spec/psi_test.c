@@ -159,6 +159,19 @@ static void waiting_for_a_swapped_page_and_reclaiming_are_stalls(void **state) {
     sim_destroy(sim);
 }
 
+static void after_a_reset_nobody_has_ever_waited(void **state) {
+    (void)state;
+    psi_set_running(fake->machine, 1);
+    stall_for(4 * SECOND);
+    assert_true(psi_average(fake->machine, PSI_SOME, PSI_AVG10) > 0);
+    psi_reset(fake->machine);
+    assert_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+                "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+    /* Nor is anybody known to run. */
+    stall_for(SECOND);
+    assert_int_equal(psi_total_ns(fake->machine, PSI_FULL), SECOND);
+}
+
 #define psi_fact(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -169,6 +182,7 @@ int main(void) {
         psi_fact(sections_nest_and_overlap),
         psi_fact(switched_off_nothing_is_counted),
         psi_fact(a_stall_that_never_ends_is_100_percent),
+        psi_fact(after_a_reset_nobody_has_ever_waited),
         cmocka_unit_test(waiting_for_a_swapped_page_and_reclaiming_are_stalls),
     };
 
