@@ -24,7 +24,7 @@ enum page_flag {
     PG_lru = 5,
     PG_active = 6,
     PG_slab = 7,
-    PG_waiters = 8, /* somebody sleeps on PG_locked or PG_writeback */
+    PG_waiters = 8,   /* somebody sleeps on PG_locked or PG_writeback */
     PG_probation = 9, /* back from swap, and its first touch is no reason to keep it (mm/workingset.h) */
     PG_reserved = 10,
     PG_private = 11,

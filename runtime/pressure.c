@@ -46,13 +46,14 @@ static unsigned count_ours(void) {
 
 /* The state in /proc/self/task/TID/stat, behind the name in brackets; '?' if there is no such thread any more. */
 static char state_of(const char *name) {
+    static const char file[] = "/stat";
     char path[32], text[64], *bracket;
+    size_t len = 0;
     long fd, got;
 
-    if (strlen(name) + sizeof("/stat") > sizeof(path))
-        return '?';
-    memcpy(path, name, strlen(name));
-    memcpy(path + strlen(name), "/stat", sizeof("/stat"));
+    for (; name[len] && len < sizeof(path) - sizeof(file); len++)
+        path[len] = name[len];
+    memcpy(path + len, file, sizeof(file));
     fd = sys4(SYS_openat, tasks_fd, path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return '?';

@@ -26,12 +26,12 @@ static void a_task_in_swapoff_is_maximal_and_adj_minus_17_is_exempt(void **state
     assert_true(points(&tasks[0]) == ~0ul);
     tasks[0].oomkilladj = OOM_DISABLE;
     run_oom();
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[3]);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[3]);
     tasks[0].oomkilladj = 0;
     atomic_store(&tasks[3].flags, 0);
     run_oom();
-    assert_ptr_equal(fake->kills[1].task, &tasks[0]);
+    assert_ptr_equal(host->kills[1].task, &tasks[0]);
 }
 
 /* Section 13.4 steps 3 to 5 and 10 */
@@ -51,12 +51,12 @@ static void children_count_half_and_age_counts_for_a_task(void **state) {
     assert_int_equal(points(&tasks[0]), 1000);
     tasks[0].cpu_time_ns = 0;
     /* 16 units of 1024 s of age: fourth root 2. */
-    fake->now_ns = 20000 * second;
+    host->now_ns = 20000 * second;
     tasks[0].start_time_ns = (20000 - 16 * 1024) * second;
     assert_int_equal(points(&tasks[0]), 500);
     tasks[0].start_time_ns += second;
     assert_int_equal(points(&tasks[0]), 1000);
-    tasks[0].start_time_ns = fake->now_ns;
+    tasks[0].start_time_ns = host->now_ns;
 
     mms[0].total_vm = 0;
     assert_int_equal(points(&tasks[0]), 0);
@@ -68,7 +68,7 @@ static void children_count_half_and_age_counts_for_a_task(void **state) {
 
 /* Section 13.4 */
 static void lowering_an_adjustment_takes_cap_sys_resource(void **state) {
-    struct machine *m = fake->machine;
+    struct machine *m = host->machine;
 
     (void)state;
     assert_int_equal(oom_set_adj(m, &tasks[0], 16), MM_INVAL);
@@ -97,37 +97,37 @@ static void oom_score_adj_counts_pages_and_thousandths_of_all_there_are(void **s
     tasks[0].oom_score_adj = 500;
     atomic_store(&tasks[0].flags, TASK_SYS_ADMIN);
     assert_int_equal(points(&tasks[0]), 1000 * 2 / 4);
-    fake->machine->tune.oom_score_adj = 1;
+    host->machine->tune.oom_score_adj = 1;
     /* 4096 pages, no swap. */
     assert_int_equal(points(&tasks[0]), 157 + 500 * 4);
-    fake->machine->total_swap_pages = 2000;
+    host->machine->total_swap_pages = 2000;
     assert_int_equal(points(&tasks[0]), 157 + 500 * 6);
     tasks[0].oom_score_adj = -10;
     assert_int_equal(points(&tasks[0]), 97);
     tasks[0].oom_score_adj = -999;
     assert_int_equal(points(&tasks[0]), 1);
-    fake->machine->total_swap_pages = 0;
+    host->machine->total_swap_pages = 0;
     /* Nothing to be had, and yet something to be chosen. */
     assert_int_equal(points(&tasks[1]), 1);
 }
 
 static void with_oom_score_adj_minus_1000_exempts_and_minus_17_does_not(void **state) {
     (void)state;
-    fake->machine->tune.oom_score_adj = 1;
+    host->machine->tune.oom_score_adj = 1;
     atomic_store(&mms[3].nr_rss, 4000);
     atomic_store(&mms[2].nr_rss, 3000);
     tasks[3].oomkilladj = OOM_DISABLE;
     run_oom();
-    assert_ptr_equal(fake->kills[0].task, &tasks[3]);
+    assert_ptr_equal(host->kills[0].task, &tasks[3]);
     atomic_store(&tasks[3].flags, 0);
     tasks[3].oom_score_adj = OOM_SCORE_ADJ_MIN;
     run_oom();
-    assert_ptr_equal(fake->kills[1].task, &tasks[2]);
+    assert_ptr_equal(host->kills[1].task, &tasks[2]);
     atomic_store(&tasks[2].flags, 0);
-    fake->machine->tune.oom_score_adj = 0;
+    host->machine->tune.oom_score_adj = 0;
     tasks[3].oomkilladj = 0;
     run_oom();
-    assert_ptr_equal(fake->kills[2].task, &tasks[3]);
+    assert_ptr_equal(host->kills[2].task, &tasks[3]);
 }
 
 int main(void) {

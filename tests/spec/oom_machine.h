@@ -9,7 +9,7 @@
 #include "mm/memory.h"
 #include "tests/unit/fake_platform.h"
 
-extern struct fake *fake;
+extern struct fake *host;
 extern struct mm mms[4];
 extern struct task tasks[4];
 

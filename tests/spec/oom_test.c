@@ -9,15 +9,15 @@ static void only_the_victim_gets_tif_memdie(void **state) {
     (void)state;
     tasks[1].mm = &mms[3];
     run_oom();
-    assert_int_equal(fake->nr_kills, 2);
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
-    assert_true(fake->kills[0].memdie);
-    assert_int_equal(fake->kills[0].points, 4000);
-    assert_ptr_equal(fake->kills[1].task, &tasks[3]);
-    assert_false(fake->kills[1].memdie);
+    assert_int_equal(host->nr_kills, 2);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
+    assert_true(host->kills[0].memdie);
+    assert_int_equal(host->kills[0].points, 4000);
+    assert_ptr_equal(host->kills[1].task, &tasks[3]);
+    assert_false(host->kills[1].memdie);
     assert_int_equal(atomic_load(&tasks[1].flags), TIF_MEMDIE);
     assert_int_equal(atomic_load(&tasks[3].flags), 0);
-    assert_int_equal(fake->sleeps, 1);
+    assert_int_equal(host->sleeps, 1);
 }
 
 /* SPEC A38 */
@@ -27,8 +27,8 @@ static void a_task_that_is_dying_already_aborts_the_selection(void **state) {
     run_oom();
     atomic_store(&tasks[0].flags, PF_EXITING);
     run_oom();
-    assert_int_equal(fake->nr_kills, 0);
-    assert_int_equal(fake->sleeps, 2);
+    assert_int_equal(host->nr_kills, 0);
+    assert_int_equal(host->sleeps, 2);
 }
 
 /* Section 13.3 */
@@ -37,11 +37,11 @@ static void the_current_task_is_chosen_if_it_is_exiting(void **state) {
     atomic_store(&tasks[0].flags, PF_EXITING);
     fake_set_current(&tasks[0]);
     run_oom();
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
-    assert_true(fake->kills[0].memdie);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[0]);
+    assert_true(host->kills[0].memdie);
     /* The victim does not wait for itself. */
-    assert_int_equal(fake->sleeps, 0);
+    assert_int_equal(host->sleeps, 0);
 }
 
 /* Section 13.3 */
@@ -50,11 +50,11 @@ static void of_equals_the_first_wins_and_a_score_of_0_is_enough(void **state) {
     for (unsigned i = 0; i < 4; i++)
         mms[i].total_vm = 0;
     run_oom();
-    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
+    assert_ptr_equal(host->kills[0].task, &tasks[0]);
     atomic_store(&tasks[0].flags, 0);
     mms[2].total_vm = mms[3].total_vm = 7;
     run_oom();
-    assert_ptr_equal(fake->kills[1].task, &tasks[2]);
+    assert_ptr_equal(host->kills[1].task, &tasks[2]);
 }
 
 /* Section 13.5 */
@@ -65,8 +65,8 @@ static void a_child_with_another_address_space_dies_first(void **state) {
     tasks[0].mm = &mms[3];
     tasks[1].parent = &tasks[3];
     run_oom();
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
 }
 
 /* Section 13.5 */
@@ -75,7 +75,7 @@ static void init_and_kernel_threads_are_never_killed(void **state) {
     atomic_store(&tasks[3].flags, TASK_IS_INIT);
     tasks[2].mm = NULL;
     run_oom();
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
 }
 
 /* Section 13.5 */
@@ -84,31 +84,31 @@ static void a_kill_is_refused_if_an_exempt_task_shares_the_address_space(void **
     tasks[3].mm = &mms[2];
     tasks[3].oomkilladj = OOM_DISABLE;
     run_oom();
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
 }
 
 /* Section 13.2 */
 static void memory_that_a_notifier_frees_calls_the_kill_off(void **state) {
     (void)state;
-    fake->oom_notify_frees = 1;
+    host->oom_notify_frees = 1;
     run_oom();
-    assert_int_equal(fake->nr_kills + fake->sleeps, 0);
+    assert_int_equal(host->nr_kills + host->sleeps, 0);
 }
 
 static bool panics(void) {
     jmp_buf here;
     volatile bool came_back = false;
 
-    fake->on_panic = &here;
-    fake->panics = 0;
+    host->on_panic = &here;
+    host->panics = 0;
     if (setjmp(here) == 0) {
         run_oom();
         came_back = true;
     }
-    fake->on_panic = NULL;
-    clear_zonelist_oom(fake->machine, &fake->machine->nodes[0]->node_zonelists[ZONE_NORMAL]);
-    return !came_back && fake->panics == 1;
+    host->on_panic = NULL;
+    clear_zonelist_oom(host->machine, &host->machine->nodes[0]->node_zonelists[ZONE_NORMAL]);
+    return !came_back && host->panics == 1;
 }
 
 /* Section 13.2 */
@@ -116,22 +116,22 @@ static void panic_on_oom_and_nobody_left_to_kill_panic(void **state) {
     (void)state;
     assert_false(panics());
     atomic_store(&tasks[3].flags, 0);
-    fake->machine->tune.panic_on_oom = 1;
+    host->machine->tune.panic_on_oom = 1;
     assert_true(panics());
-    fake->machine->tune.panic_on_oom = 2;
+    host->machine->tune.panic_on_oom = 2;
     assert_true(panics());
-    fake->machine->tune.panic_on_oom = 0;
-    fake->nr_tasks = 0;
+    host->machine->tune.panic_on_oom = 0;
+    host->nr_tasks = 0;
     assert_true(panics());
 }
 
 /* Section 13.2 */
 static void oom_kill_allocating_task_kills_the_current_one(void **state) {
     (void)state;
-    fake->machine->tune.oom_kill_allocating_task = 1;
+    host->machine->tune.oom_kill_allocating_task = 1;
     fake_set_current(&tasks[1]);
     run_oom();
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
 }
 
 /* Section 13.2: a list that leaves out a node is the request's own limit. */
@@ -141,20 +141,20 @@ static void a_request_for_one_node_of_two_kills_its_own_task(void **state) {
     struct machine *m;
 
     (void)state;
-    fake_finish(fake);
-    fake = fake_boot_map(&map);
-    m = fake->machine;
+    fake_finish(host);
+    host = fake_boot_map(&map);
+    m = host->machine;
     for (unsigned i = 0; i < 4; i++)
-        fake_add_task(fake, &tasks[i]);
+        fake_add_task(host, &tasks[i]);
     fake_set_current(&tasks[0]);
     m->tune.panic_on_oom = 1;
     out_of_memory(m, &m->nodes[0]->node_thisnode_zonelists[ZONE_NORMAL], GFP_KERNEL, 0);
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[0]);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[0]);
     atomic_store(&tasks[0].flags, 0);
     m->tune.panic_on_oom = 0;
     out_of_memory(m, &m->nodes[0]->node_zonelists[ZONE_NORMAL], GFP_KERNEL, 0);
-    assert_ptr_equal(fake->kills[1].task, &tasks[3]);
+    assert_ptr_equal(host->kills[1].task, &tasks[3]);
 }
 
 /* Section 13.4, step 9, and section 13.2: a cpuset is a limit that several tasks share; others do not help. */
@@ -165,13 +165,13 @@ static void a_request_within_a_cpuset_selects_and_discounts_those_outside(void *
     struct machine *m;
 
     (void)state;
-    fake_finish(fake);
-    fake = fake_boot_map(&map);
-    m = fake->machine;
+    fake_finish(host);
+    host = fake_boot_map(&map);
+    m = host->machine;
     all = &m->nodes[0]->node_zonelists[ZONE_NORMAL];
     one = &m->nodes[0]->node_thisnode_zonelists[ZONE_NORMAL];
     for (unsigned i = 0; i < 4; i++)
-        fake_add_task(fake, &tasks[i]);
+        fake_add_task(host, &tasks[i]);
     fake_set_current(&tasks[0]);
     assert_int_equal(oom_constraint_of(m, all, GFP_USER), CONSTRAINT_NONE);
     assert_int_equal(oom_constraint_of(m, one, GFP_USER), CONSTRAINT_MEMORY_POLICY);
@@ -191,26 +191,26 @@ static void a_request_within_a_cpuset_selects_and_discounts_those_outside(void *
     assert_int_equal(points(&tasks[2]), 3000);
     m->tune.panic_on_oom = 1;
     out_of_memory(m, all, GFP_USER, 0);
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[2]);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[2]);
     m->tune.oom_kill_allocating_task = 1;
     out_of_memory(m, all, GFP_USER, 0);
-    assert_ptr_equal(fake->kills[1].task, &tasks[0]);
+    assert_ptr_equal(host->kills[1].task, &tasks[0]);
 }
 
 static void without_a_list_of_tasks_the_owners_of_address_spaces_are_all_there_are(void **state) {
     (void)state;
-    fake->platform.for_each_task = NULL;
+    host->platform.for_each_task = NULL;
     for (unsigned i = 0; i < 3; i++) {
         mms[i].owner = i ? &tasks[i] : NULL;
-        fake->machine->mms[2 * i] = &mms[i];
+        host->machine->mms[2 * i] = &mms[i];
     }
     tasks[2].oomkilladj = -3;
     run_oom();
     /* The fourth has more, but nobody knows of it; the first is nobody's. */
-    assert_int_equal(fake->nr_kills, 1);
-    assert_ptr_equal(fake->kills[0].task, &tasks[1]);
-    assert_int_equal(atomic_load(&fake->machine->rmap_walkers), 0);
+    assert_int_equal(host->nr_kills, 1);
+    assert_ptr_equal(host->kills[0].task, &tasks[1]);
+    assert_int_equal(atomic_load(&host->machine->rmap_walkers), 0);
 }
 
 int main(void) {

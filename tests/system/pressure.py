@@ -133,8 +133,9 @@ def formats(suite):
 def report(suite):
     run = suite.run(suite.weir([PYTHON, "-c", STALL, "2", "alone"], RAM, "--zpool", "0", "--report"))
     harness.expect_end(run)
-    told = re.search(r"memory pressure +([\d.]+) s with a thread waiting, [\d.]+ s of it with none", run.stderr.decode())
-    harness.expect(told and 0.5 < float(told[1]) < 30, run.stderr.decode())
+    text = run.stderr.decode()
+    told = re.search(r"memory pressure +([\d.]+) s with a thread waiting, [\d.]+ s of it with none", text)
+    harness.expect(told and 0.5 < float(told[1]) < 30, text)
 
 
 def main():
