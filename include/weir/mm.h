@@ -65,25 +65,36 @@ const char *weir_check(struct weir_machine *m);
  */
 
 /* What a request may do; __GFP_* of the kernel, bit for bit. */
+#define WEIR_GFP_DMA 0x1u        /* from WEIR_ZONE_DMA */
+#define WEIR_GFP_HIGHMEM 0x2u    /* from WEIR_ZONE_HIGHMEM or lower; with WEIR_GFP_MOVABLE, from WEIR_ZONE_MOVABLE */
+#define WEIR_GFP_DMA32 0x4u      /* from WEIR_ZONE_DMA32 or lower. Without these three: WEIR_ZONE_NORMAL or lower */
 #define WEIR_GFP_WAIT 0x10u      /* sleep, and reclaim */
 #define WEIR_GFP_HIGH 0x20u      /* use half of the reserve */
 #define WEIR_GFP_IO 0x40u        /* start I/O */
 #define WEIR_GFP_FS 0x80u        /* enter file systems; and the OOM killer */
+#define WEIR_GFP_COLD 0x100u     /* one that no cache knows will do */
 #define WEIR_GFP_NOWARN 0x200u   /* fail without alloc_failed */
 #define WEIR_GFP_REPEAT 0x400u   /* try again for large blocks, too */
 #define WEIR_GFP_NOFAIL 0x800u   /* try again for ever */
 #define WEIR_GFP_NORETRY 0x1000u /* reclaim once, kill nobody */
 #define WEIR_GFP_COMP 0x4000u    /* one page of many frames */
 #define WEIR_GFP_ZERO 0x8000u    /* filled with zeros at weir_page_address() */
-#define WEIR_GFP_NOMEMALLOC 0x10000u
-#define WEIR_GFP_HARDWALL 0x20000u
-#define WEIR_GFP_THISNODE 0x40000u
-#define WEIR_GFP_RECLAIMABLE 0x80000u
-#define WEIR_GFP_MOVABLE 0x100000u
+#define WEIR_GFP_NOMEMALLOC 0x10000u  /* never from the reserves, whoever asks */
+#define WEIR_GFP_HARDWALL 0x20000u    /* from the task's mems_allowed only */
+#define WEIR_GFP_THISNODE 0x40000u    /* from this CPU's node only */
+#define WEIR_GFP_RECLAIMABLE 0x80000u /* for a cache that a shrinker empties */
+#define WEIR_GFP_MOVABLE 0x100000u    /* for a program's memory, or a file's: it can be moved or taken back */
+
+/* The usual masks. */
+#define WEIR_GFP_NOWAIT 0u
 #define WEIR_GFP_ATOMIC WEIR_GFP_HIGH
+#define WEIR_GFP_NOIO WEIR_GFP_WAIT
 #define WEIR_GFP_NOFS (WEIR_GFP_WAIT | WEIR_GFP_IO)
 #define WEIR_GFP_KERNEL (WEIR_GFP_NOFS | WEIR_GFP_FS)
+#define WEIR_GFP_TEMPORARY (WEIR_GFP_KERNEL | WEIR_GFP_RECLAIMABLE)
 #define WEIR_GFP_USER (WEIR_GFP_KERNEL | WEIR_GFP_HARDWALL)
+#define WEIR_GFP_HIGHUSER (WEIR_GFP_USER | WEIR_GFP_HIGHMEM)
+#define WEIR_GFP_HIGHUSER_MOVABLE (WEIR_GFP_HIGHUSER | WEIR_GFP_MOVABLE)
 
 #define WEIR_MAX_ORDER 11u
 

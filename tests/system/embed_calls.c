@@ -371,6 +371,28 @@ static void tunables_have_ranges_and_texts(void) {
     EXPECT(weir_swaps_text(m, text, 10) > 10 && strlen(text) == 9);
 }
 
+/* A machine of its own, of four kinds of memory. */
+static void a_request_gets_the_kind_of_memory_it_asks_for(void) {
+    static const struct weir_memory_range ranges[] = {{0, BLOCK, 0, WEIR_ZONE_DMA},
+                                                      {BLOCK, BLOCK, 0, WEIR_ZONE_NORMAL},
+                                                      {2 * BLOCK, BLOCK, 0, WEIR_ZONE_HIGHMEM},
+                                                      {3 * BLOCK, BLOCK, 0, WEIR_ZONE_MOVABLE}};
+    static const uint32_t masks[] = {WEIR_GFP_DMA, WEIR_GFP_KERNEL, WEIR_GFP_HIGHUSER, WEIR_GFP_HIGHUSER_MOVABLE};
+    static _Alignas(4096) char other_boot[1 << 19];
+    const struct weir_memory_map map = {.ranges = ranges, .nr_ranges = 4, .nr_cpus = 1, .nr_nodes = 1, .arena = ram};
+    struct weir_machine *other;
+
+    EXPECT(weir_boot_bytes(&map) <= sizeof(other_boot));
+    other = weir_boot(&platform, &map, other_boot);
+    for (unsigned i = 0; i < 4; i++) {
+        struct weir_page *page = weir_alloc_pages(other, masks[i], 0);
+
+        EXPECT(page && weir_page_pfn(other, page) / BLOCK == i);
+        weir_put_page(other, page);
+    }
+    EXPECT(weir_check(other) == NULL);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -387,6 +409,7 @@ static const struct {
     FACT(a_held_page_keeps_its_frame_and_a_protected_one_its_bytes),
     FACT(stalls_and_slabs_show_in_the_texts),
     FACT(swapon_says_why_it_refuses),
+    FACT(a_request_gets_the_kind_of_memory_it_asks_for),
     FACT(tunables_have_ranges_and_texts),
 };
 #define NR_FACTS (sizeof(facts) / sizeof(facts[0]))
