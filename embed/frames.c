@@ -2,6 +2,7 @@
 /* Frames: the calls of weir/mm.h that hand them out and name them. */
 #include "embed/names.h"
 #include "mm/buddy.h"
+#include "mm/compound.h"
 #include "mm/memory_hotplug.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
@@ -12,6 +13,10 @@ struct weir_page *weir_alloc_pages(struct weir_machine *m, uint32_t gfp, unsigne
 
 void weir_free_pages(struct weir_machine *m, struct weir_page *page, unsigned order) {
     __free_pages(machine_of(m), page_of(page), order);
+}
+
+void weir_split_page(struct weir_page *page, unsigned order) {
+    split_page(page_of(page), order);
 }
 
 void weir_get_page(struct weir_page *page) {

@@ -132,8 +132,28 @@ static bool read_number(const char **text, unsigned *ret_value) {
     return true;
 }
 
+/* The one tunable that has words, of which the kernel reads the first letter. */
+static const char zonelist_orders[][8] = {
+    [ZONELIST_DEFAULT] = "default", [ZONELIST_NODE] = "node", [ZONELIST_ZONE] = "zone"};
+
+static bool has_words(const struct sysctl *row) {
+    return row && row->offset == offsetof(struct tunables, zonelist_order);
+}
+
+static bool read_word(const char *text, unsigned *ret_value) {
+    for (unsigned order = ZONELIST_DEFAULT; order <= ZONELIST_ZONE; order++)
+        if (*text == zonelist_orders[order][0] || *text + 'a' - 'A' == zonelist_orders[order][0]) {
+            *ret_value = order;
+            return true;
+        }
+    return false;
+}
+
 enum mm_status sysctl_write(struct machine *m, const char *name, const char *text) {
     unsigned values[SYSCTL_VALUES_MOST], nr = 0;
+
+    if (has_words(sysctl_find(name)) && read_word(text, values))
+        return sysctl_set(m, name, values, 1);
 
     for (;;) {
         while (is_blank(*text))
@@ -155,7 +175,10 @@ size_t sysctl_text(const struct machine *m, char *buf, size_t size) {
         text_str(&text, " =", 0);
         for (unsigned n = 0; n < table[i].nr; n++) {
             text_str(&text, n ? "\t" : " ", 0);
-            text_unsigned(&text, values_of(&tune, &table[i])[n], 0);
+            if (has_words(&table[i]))
+                text_str(&text, zonelist_orders[tune.zonelist_order], 0);
+            else
+                text_unsigned(&text, values_of(&tune, &table[i])[n], 0);
         }
         text_str(&text, "\n", 0);
     }

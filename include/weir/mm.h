@@ -106,6 +106,8 @@ const char *weir_check(struct weir_machine *m);
 struct weir_page *weir_alloc_pages(struct weir_machine *m, uint32_t gfp, unsigned order);
 /* Gives back what weir_alloc_pages() gave, at that order. Never sleeps. */
 void weir_free_pages(struct weir_machine *m, struct weir_page *page, unsigned order);
+/* Makes the frames of a block that is not WEIR_GFP_COMP each one's own, with a reference; each is freed by itself. */
+void weir_split_page(struct weir_page *page, unsigned order);
 /* One more reference to a frame, and one fewer: the last frees it. */
 void weir_get_page(struct weir_page *page);
 void weir_put_page(struct weir_machine *m, struct weir_page *page);
@@ -390,8 +392,8 @@ void weir_swap_write_done(struct weir_machine *m, struct weir_page *page, enum w
 /* -- Tunables and text. ---------------------------------------------------------------------------------------------
  */
 
-/* Tunables by their names under /proc/sys/vm; text: numbers with blanks between. WEIR_INVAL: no such name, or a value
- * out of its range. Writing drop_caches sleeps, the others do not. */
+/* Tunables by their names under /proc/sys/vm; text: numbers with blanks between, or the word that one has. WEIR_INVAL:
+ * no such name, or a value out of its range. Writing drop_caches sleeps, the others do not. */
 enum weir_status weir_sysctl_write(struct weir_machine *m, const char *name, const char *text);
 /* Up to 5 values. */
 enum weir_status weir_sysctl_read(const struct weir_machine *m, const char *name, unsigned *ret_values,

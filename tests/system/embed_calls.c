@@ -381,6 +381,8 @@ static void a_request_gets_the_kind_of_memory_it_asks_for(void) {
     static _Alignas(4096) char other_boot[1 << 19];
     const struct weir_memory_map map = {.ranges = ranges, .nr_ranges = 4, .nr_cpus = 1, .nr_nodes = 1, .arena = ram};
     struct weir_machine *other;
+    struct weir_page *block;
+    uint32_t pfn;
 
     EXPECT(weir_boot_bytes(&map) <= sizeof(other_boot));
     other = weir_boot(&platform, &map, other_boot);
@@ -390,6 +392,11 @@ static void a_request_gets_the_kind_of_memory_it_asks_for(void) {
         EXPECT(page && weir_page_pfn(other, page) / BLOCK == i);
         weir_put_page(other, page);
     }
+    block = weir_alloc_pages(other, WEIR_GFP_KERNEL, 2);
+    pfn = weir_page_pfn(other, block);
+    weir_split_page(block, 2);
+    for (unsigned i = 0; i < 4; i++)
+        weir_put_page(other, weir_pfn_page(other, pfn + i));
     EXPECT(weir_check(other) == NULL);
 }
 

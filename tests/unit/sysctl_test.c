@@ -66,6 +66,22 @@ static void under_16_mib_fewer_pages_are_read_ahead(void **state) {
     fake_finish(enough);
 }
 
+static void the_order_of_zonelists_has_words(void **state) {
+    char text[4096];
+
+    (void)state;
+    assert_int_equal(sysctl_write(fake->machine, "numa_zonelist_order", "Zone\n"), MM_OK);
+    assert_int_equal(fake->machine->tune.zonelist_order, ZONELIST_ZONE);
+    sysctl_text(fake->machine, text, sizeof(text));
+    assert_non_null(strstr(text, "\nvm.numa_zonelist_order = zone\n"));
+    assert_int_equal(sysctl_write(fake->machine, "numa_zonelist_order", "node"), MM_OK);
+    assert_int_equal(fake->machine->tune.zonelist_order, ZONELIST_NODE);
+    assert_int_equal(sysctl_write(fake->machine, "numa_zonelist_order", "0"), MM_OK);
+    assert_int_equal(fake->machine->tune.zonelist_order, ZONELIST_DEFAULT);
+    assert_int_equal(sysctl_write(fake->machine, "numa_zonelist_order", "x"), MM_INVAL);
+    assert_int_equal(sysctl_write(fake->machine, "swappiness", "z"), MM_INVAL);
+}
+
 static long objects = 1000;
 
 static long give(struct shrinker *shrinker, long nr, gfp_t gfp) {
@@ -180,6 +196,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         sysctl_test(names_and_defaults_are_the_kernels),
         sysctl_test(each_tunable_keeps_to_its_range),
+        sysctl_test(the_order_of_zonelists_has_words),
         sysctl_test(under_16_mib_fewer_pages_are_read_ahead),
         sysctl_test(writing_drop_caches_drops_them_each_time),
         sysctl_test(a_write_recomputes_what_depends_on_it),
