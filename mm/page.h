@@ -24,8 +24,7 @@ enum page_flag {
     PG_lru = 5,
     PG_active = 6,
     PG_slab = 7,
-    PG_waiters = 8,   /* somebody sleeps on PG_locked or PG_writeback */
-    PG_probation = 9, /* back from swap, and its first touch is no reason to keep it (mm/workingset.h) */
+    PG_waiters = 8, /* somebody sleeps on PG_locked or PG_writeback */
     PG_reserved = 10,
     PG_private = 11,
     PG_writeback = 12,
@@ -35,7 +34,7 @@ enum page_flag {
     PG_mappedtodisk = 16,
     PG_reclaim = 17,
     PG_readahead = 18,
-    PG_streamed = 19,   /* brought back by a sequential scan, and not been asked whether it is in use (mm/streamed.h) */
+    PG_streamed = 19,   /* back from swap by a scan, or late, and not asked yet whether it is in use (mm/streamed.h) */
     PG_tail = 20,       /* of a compound page, not its first */
     PG_ZONE_SHIFT = 24, /* 3 bits: the zone's type and one; 0 where the descriptor has not been initialised */
     PG_NODE_SHIFT = 27, /* 5 bits */

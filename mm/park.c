@@ -151,7 +151,6 @@ static void isolate_block(struct block *block, void *arg) {
         if (!isolate_lru_page(m, page))
             continue;
         page_clear(page, PG_referenced);
-        page_clear(page, PG_probation);
         list_add_tail(m, &cooling->pages, page);
     }
     ptl_unlock(block);

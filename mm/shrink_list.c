@@ -5,14 +5,13 @@
 #include "mm/page_io.h"
 #include "mm/page_list.h"
 #include "mm/page_writeback.h"
-#include "mm/park.h"
 #include "mm/read_around.h"
 #include "mm/rmap.h"
 #include "mm/shrink.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 
-enum verdict { PAGE_KEEP, PAGE_ACTIVATE, PAGE_PARK, PAGE_FREE };
+enum verdict { PAGE_KEEP, PAGE_ACTIVATE, PAGE_FREE };
 
 /* A device that is congested gets more only from those whose task it is. */
 static bool may_write_to(const struct machine *m, bool congested, const struct backing_dev_info *bdi) {
@@ -142,11 +141,6 @@ static enum verdict shrink_page(struct machine *m, struct page *page, struct sca
         wait_on_page_writeback(m, page);
     }
 
-    /* The touch that brought it back is not to count: it is parked, and the next one will tell. */
-    if (page_test_and_clear(page, PG_probation) && page_mapped(page) && !costly) {
-        page_clear(page, PG_referenced);
-        return PAGE_PARK;
-    }
     referenced = page_referenced(m, page) != 0;
     if (!costly && referenced && page_in_use(page))
         return PAGE_ACTIVATE;
@@ -176,37 +170,13 @@ static void give_up_slot(struct machine *m, struct page *page) {
         remove_exclusive_swap_page(m, page);
 }
 
-/* Parks pages and adds them to kept; those that cannot be are active. Returns how many of these there are. */
-static unsigned long park_for_another_round(struct machine *m, struct page_list *probation, struct page_list *kept) {
-    unsigned long activated = 0;
-    struct page_list parked;
-
-    page_list_init(&parked);
-    park_pages(m, probation, &parked, false);
-    for (; !page_list_empty(probation); activated++) {
-        struct page *page = list_page(m, probation->head);
-
-        list_del(m, probation, page);
-        page_set(page, PG_active);
-        list_add_tail(m, kept, page);
-    }
-    while (!page_list_empty(&parked)) {
-        struct page *page = list_page(m, parked.head);
-
-        list_del(m, &parked, page);
-        list_add_tail(m, kept, page);
-    }
-    return activated;
-}
-
 unsigned long shrink_pages(struct machine *m, struct page_list *list, struct scan_control *sc, bool sync) {
-    struct page_list kept, probation;
+    struct page_list kept;
     struct page *batch[PAGEVEC_SIZE] = {NULL};
     unsigned long freed = 0, activated = 0;
     unsigned nr_batch = 0;
 
     page_list_init(&kept);
-    page_list_init(&probation);
     while (!page_list_empty(list)) {
         struct page *page = list_page(m, list->head);
         enum verdict verdict = PAGE_KEEP;
@@ -222,7 +192,7 @@ unsigned long shrink_pages(struct machine *m, struct page_list *list, struct sca
             unlock_page(m, page);
         }
         if (verdict != PAGE_FREE) {
-            list_add_tail(m, verdict == PAGE_PARK ? &probation : &kept, page);
+            list_add_tail(m, &kept, page);
             continue;
         }
         read_around_missed(m, page);
@@ -234,8 +204,6 @@ unsigned long shrink_pages(struct machine *m, struct page_list *list, struct sca
         }
     }
     release_pages(m, batch, nr_batch, true);
-    if (!page_list_empty(&probation))
-        activated += park_for_another_round(m, &probation, &kept);
     if (activated)
         count_vm_events(m, PGACTIVATE, activated);
     *list = kept;

@@ -6,7 +6,8 @@
  * A scan over more than memory holds finds nothing of it there when it begins anew, if the page that was used longest
  * ago always goes first. So pages that a stream of faults brings back are inactive from the start (PG_streamed): they
  * take each other's places, and what is active stays, part of the scanned range included. When reclaim comes to one, it
- * parks it and lets it go round once more: a page that is touched meanwhile is in use and becomes active.
+ * parks it and lets it go round once more: a page that is touched meanwhile is in use and becomes active. The same goes
+ * for a page from swap that mm/workingset.h finds to have come back late.
  *
  * What is active is looked at all the same, more slowly, so that what nobody uses any more makes room in the end.
  */

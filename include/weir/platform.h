@@ -180,7 +180,7 @@ struct weir_platform {
     /* The page at addr is lost: a touch must end in an error. */
     void (*poison)(void *host, struct weir_mm *mm, uintptr_t addr, struct weir_swap_entry entry);
 
-    /* -- Swap. The first three: no spinning lock held, may sleep, every page is locked. -- */
+    /* -- Swap. The first four: no spinning lock held, may sleep, every page is locked. -- */
     /*
      * NULL: swap_block. Writes a page to its slot. It is parked at addr in mm; mm is NULL if its bytes lie at
      * weir_page_address(). WEIR_OK, WEIR_SUBMITTED, WEIR_REJECTED, or WEIR_IO: it stays in memory.

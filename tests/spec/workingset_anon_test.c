@@ -13,6 +13,7 @@
 #include "mm/page_alloc.h"
 #include "mm/page_io.h"
 #include "mm/page_list.h"
+#include "mm/streamed.h"
 #include "mm/swap_state.h"
 #include "mm/workingset.h"
 
@@ -60,13 +61,16 @@ static bool is_active(uint32_t page) {
 static bool survives_a_round(uint32_t index) {
     struct scan_control sc = full_scan_control();
     struct page *page = sim_page(sim, index);
-    struct page_list list;
+    struct page_list list, again;
 
     page_list_init(&list);
+    page_list_init(&again);
     assert_true(isolate_lru_page(m, page));
     page_list_add(m, &list, page);
+    park_streamed(m, &list, &again);
     shrink_page_list(m, &list, &sc);
     putback_lru_pages(m, &list);
+    putback_lru_pages(m, &again);
     sim_settle(sim);
     return sim_page(sim, index) != NULL;
 }
@@ -127,10 +131,10 @@ static void a_touch_after_that_makes_it_active(void **state) {
     assert_true(survives_a_round(0));
     touch(0);
     assert_true(is_active(0));
-    assert_false(page_test(sim_page(sim, 0), PG_probation));
+    assert_false(page_test(sim_page(sim, 0), PG_streamed));
 }
 
-static void a_page_that_cannot_be_parked_stays_active(void **state) {
+static void a_page_that_cannot_be_parked_becomes_active(void **state) {
     (void)state;
     write_pages(sim, 0, 1);
     evict(0, 1);
@@ -138,11 +142,12 @@ static void a_page_that_cannot_be_parked_stays_active(void **state) {
     touch(0);
     assert_int_equal(sim_hold(sim, 0), MM_OK);
     assert_true(survives_a_round(0));
+    assert_true(survives_a_round(0));
     assert_true(is_active(0));
     sim_release(sim, 0);
 }
 
-static void pageout_on_demand_knows_no_probation(void **state) {
+static void pageout_on_demand_does_not_wait_for_that(void **state) {
     (void)state;
     write_pages(sim, 0, 1);
     evict(0, 1);
@@ -233,8 +238,8 @@ int main(void) {
         FACT(on_a_page_that_comes_back_within_the_active_lists_length_is_active_at_once),
         FACT(the_touch_that_brought_it_back_is_no_reason_to_keep_a_page),
         FACT(a_touch_after_that_makes_it_active),
-        FACT(a_page_that_cannot_be_parked_stays_active),
-        FACT(pageout_on_demand_knows_no_probation),
+        FACT(a_page_that_cannot_be_parked_becomes_active),
+        FACT(pageout_on_demand_does_not_wait_for_that),
         FACT(a_free_slot_has_no_shadow),
         FACT(shadows_too_old_to_tell_are_dropped),
         FACT(pages_used_once_do_not_push_out_those_in_use),
