@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Swap devices with latencies and faults of their own. */
+#include <limits.h>
 #include <string.h>
 
 #include "mm/backing_dev.h"
@@ -239,8 +240,10 @@ enum mm_status sim_swapon(struct sim *sim, unsigned d, const struct swap_source 
     enum mm_status status;
 
     SIM_ASSERT(sim, device->bytes && !device->online);
+    device->type = UINT_MAX;
+    /* Its type is known, and others may use it, before swapon() returns. */
+    device->online = true;
     status = swapon(sim->machine, source, prio_flags, &device->type, ret_why);
-    /* Nobody has run since the area came into use. */
     device->online = status == MM_OK;
     return status;
 }

@@ -104,6 +104,8 @@ struct sim *sim_create(const struct sim_config *config) {
     sim->random = config->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     sim->platform.host = sim;
     sim_sched_calls(&sim->platform);
+    if (config->no_barrier)
+        sim->platform.barrier = NULL;
     sim_mmu_calls(&sim->platform);
     sim_device_calls(&sim->platform);
     sim_file_calls(&sim->platform);

@@ -44,7 +44,8 @@ struct sim_config {
     uint32_t ram_pages;
     uint32_t region_pages; /* managed range, rounded up to 2 MiB */
     unsigned nr_cpus;
-    unsigned switch_permille; /* chance of a change of tasks at each lock; 0: only where a task waits */
+    unsigned switch_permille; /* chance of a change of tasks around each lock; 0: only where a task waits */
+    bool no_barrier;          /* the host has none: locks of per-CPU lists have no owners */
     unsigned pin_permille;    /* chance that a page cannot be parked */
     unsigned short_permille;  /* chance that a run is mapped or unparked in part only */
     /*

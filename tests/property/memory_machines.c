@@ -10,6 +10,7 @@ struct sim_config memory_world_small(uint64_t seed) {
         .ram_pages = 1024,
         .region_pages = 3072,
         .nr_cpus = 2,
+        .no_barrier = seed % 4 == 3,
         .devices = {{.nr_slots = 4096, .prio = 5, .detects_clean = true}},
     };
 }

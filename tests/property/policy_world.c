@@ -51,6 +51,7 @@ static struct sim_config machine_of(const struct world_run *run, unsigned switch
         .ram_pages = 1536 / part,
         .region_pages = ANON_PAGES / part,
         .nr_cpus = 2,
+        .no_barrier = seed % 4 == 3,
         .switch_permille = switch_permille,
         .tracks_writes = seed & 2,
     };

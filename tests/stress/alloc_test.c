@@ -155,6 +155,8 @@ static void nothing_is_lost_or_given_twice_by_threads_at_once(void **state) {
 #ifndef __SANITIZE_THREAD__
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     fake->platform.barrier = barrier;
+#else
+    fake->platform.barrier = NULL;
 #endif
     zone = fake_zone(fake, 0, ZONE_NORMAL);
     for (unsigned order = 0; order < MAX_ORDER; order++)
