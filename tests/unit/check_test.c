@@ -36,6 +36,24 @@ static void free_counters_that_lie_are_noticed(void **state) {
     assert_string_equal(mm_check(m), "vmstat: a global counter is not the sum over the zones");
 }
 
+static void counters_of_pages_in_use_that_lie_are_noticed(void **state) {
+    static const struct {
+        enum zone_stat_item item;
+        const char *wrong;
+    } counters[] = {
+        {NR_ANON_PAGES, "vmstat: NR_ANON_PAGES is not the number of mapped pages without a file"},
+        {NR_FILE_PAGES, "vmstat: NR_FILE_PAGES is not the number of pages in files and the swap cache"},
+        {NR_WRITEBACK, "vmstat: NR_WRITEBACK is not the number of pages that are being written"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        mod_zone_page_state(zone, counters[i].item, 1);
+        assert_string_equal(mm_check(m), counters[i].wrong);
+        mod_zone_page_state(zone, counters[i].item, -1);
+    }
+}
+
 static void a_delta_beyond_its_threshold_is_noticed(void **state) {
     (void)state;
     atomic_store(&zone->pageset[0].vm_stat_diff[NR_BOUNCE], 3);
@@ -142,6 +160,7 @@ static void a_bad_page_taints(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         check_unit_test(free_counters_that_lie_are_noticed),
+        check_unit_test(counters_of_pages_in_use_that_lie_are_noticed),
         check_unit_test(a_delta_beyond_its_threshold_is_noticed),
         check_unit_test(marks_out_of_order_and_a_wrong_priority_are_noticed),
         check_unit_test(what_a_task_left_behind_is_noticed),
