@@ -162,6 +162,13 @@ static void call_poison(void *host, struct mm *mm, uintptr_t addr, swp_entry_t e
     sim->mmu[n].state = SIM_POISONED;
 }
 
+/* What the core had there is of no more use, and whoever still looks is wrong. */
+static void call_frame_to_user(void *host, uint32_t pfn) {
+    struct sim *sim = host;
+
+    memset(page_address(sim->machine, pfn_to_page(sim->machine, pfn)), 0xdc, PAGE_SIZE);
+}
+
 void sim_mmu_note_write(struct sim *sim, uint32_t n) {
     sim->mmu[n].clean = sim->config.tracks_writes && sim->mmu[n].parked;
 }
@@ -183,4 +190,5 @@ void sim_mmu_calls(struct platform *platform) {
     platform->zap = call_zap;
     platform->discard = call_discard;
     platform->poison = call_poison;
+    platform->frame_to_user = call_frame_to_user;
 }
