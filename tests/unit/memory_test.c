@@ -50,6 +50,8 @@ static void each_fault_says_what_it_was(void **state) {
     assert_int_equal(vm_event(sim, PGMAJFAULT), 1);
     assert_int_equal(vm_event(sim, PSWPIN), 1);
     assert_int_equal(vm_event(sim, PSWPOUT), 1);
+    assert_int_equal(vm_event(sim, PGPGIN), PAGE_SIZE / 512);
+    assert_int_equal(vm_event(sim, PGPGOUT), PAGE_SIZE / 512);
     sim_pages_finish(sim);
 }
 
@@ -314,9 +316,47 @@ static void a_page_without_owner_has_no_entry_to_change(void **state) {
     sim_pages_finish(sim);
 }
 
+/* Around a swapped page there may be others, whose frames' numbers are those of slots in use. */
+static void a_fault_reads_only_what_is_swapped(void **state) {
+    struct sim *sim = sim_pages_boot_plain();
+
+    (void)state;
+    write_pages(sim, 0, 1024);
+    lru_add_drain(sim_machine(sim));
+    sim_cool(sim, 0, 1000, true);
+    sim_machine(sim)->tune.fault_around_max = 32;
+    for (uint32_t page = 960; page < 1000; page++)
+        expect_pages(sim, page, 1);
+    assert_int_equal(sim_counts(sim).reads, 40);
+    for (uint32_t page = 600; page >= 512; page--)
+        expect_pages(sim, page, 1);
+    assert_true(sim_counts(sim).reads <= 40 + (600 - 512 + 1) + 32);
+    sim_pages_finish(sim);
+}
+
+static void each_first_touch_counts_the_pages_that_it_got(void **state) {
+    const struct sim_config config = {
+        .seed = 1, .ram_pages = 4096, .region_pages = SIM_PAGES_REGION, .short_permille = 600};
+    struct sim *sim = sim_create(&config);
+    unsigned nr_fresh = 0, pages;
+
+    (void)state;
+    sim_machine(sim)->tune.fault_around_fresh = 8;
+    sim_machine(sim)->tune.fault_around_max = 32;
+    sim_map(sim, 0, SIM_PAGES_REGION, VM_READ | VM_WRITE);
+    for (uint32_t page = 3; page < SIM_PAGES_REGION; page += 5) {
+        fault(sim, page, &pages);
+        nr_fresh += pages;
+    }
+    assert_int_equal(nr_fresh, sim_mm(sim)->nr_rss);
+    sim_pages_finish(sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_says_what_it_was),
+        cmocka_unit_test(a_fault_reads_only_what_is_swapped),
+        cmocka_unit_test(each_first_touch_counts_the_pages_that_it_got),
         cmocka_unit_test(a_range_is_clipped_to_the_managed_one),
         cmocka_unit_test(a_page_that_cannot_be_read_cannot_be_held_or_locked),
         cmocka_unit_test(a_hold_is_got_against_a_reclaim_that_never_rests),
