@@ -6,8 +6,8 @@
 
 #include "mm/watermark.h"
 
-_Noreturn static void fail(const struct machine_ops *ops, const char *what, int status) {
-    fprintf(stderr, "machine: %s, status %d at %llu ns\n", what, status, (unsigned long long)sim_now(ops->sim));
+_Noreturn static void fail(const struct machine_ops *ops, const char *what, enum mm_status status) {
+    fprintf(stderr, "machine: %s, status %d at %llu ns\n", what, (int)status, (unsigned long long)sim_now(ops->sim));
     abort();
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/fake_platform.h"
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,10 +157,14 @@ static void fake_assert_failed(void *host, const char *file, int line, const cha
         longjmp(*fake->on_panic, 1);
 }
 
-/* One thread: it sees what it has done. A test with several brings its own. */
+#ifdef __SANITIZE_THREAD__ /* which knows nothing of membarrier */
+#define fake_barrier NULL
+#else
 static void fake_barrier(void *host) {
     (void)host;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
+#endif
 
 static const struct platform fake_calls = {
     .now_ns = fake_now_ns,
@@ -195,6 +200,7 @@ struct fake *fake_boot_map(const struct memory_map *map) {
     fake->map.ranges = fake->ranges;
     fake->platform = fake_calls;
     fake->platform.host = fake;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     fake->init_task.comm = "init_task";
     fake->arena_bytes = ((size_t)last->start_pfn + last->nr_pages) << PAGE_SHIFT;
     fake->map.arena =
