@@ -188,7 +188,6 @@ void sim_file_destroy(struct sim_file *file) {
     sim_file_unmap(file);
     while (sim->flusher_runs)
         sim_sleep(sim, 1000000);
-    sim_settle(sim);
     address_space_destroy(&file->mapping);
     bdi_destroy(&file->bdi);
     while (*link != file)

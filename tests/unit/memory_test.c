@@ -12,7 +12,9 @@
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
 #include "mm/page_table.h"
+#include "mm/park.h"
 #include "mm/rmap.h"
+#include "mm/swap_area.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "tests/unit/sim_pages.h"
@@ -240,128 +242,42 @@ static void a_page_that_cannot_be_read_cannot_be_held_or_locked(void **state) {
     sim_pages_finish(sim);
 }
 
-static void evict(struct sim *sim, void *arg) {
-    (void)arg;
-    for (unsigned i = 0; i < 2000; i++)
-        sim_cool(sim, 0, 8, true);
-}
-
-/* Whoever holds a page looks again where reclaim has been faster. */
-static void a_hold_is_got_against_a_reclaim_that_never_rests(void **state) {
-    const struct sim_config config = {.seed = 7,
-                                      .ram_pages = 4096,
-                                      .region_pages = 512,
-                                      .switch_permille = 300,
-                                      .devices = {{.nr_slots = 64, .detects_clean = true}}};
-    struct sim *sim = sim_create(&config);
-
-    (void)state;
-    sim_map(sim, 0, 8, VM_READ | VM_WRITE);
-    write_pages(sim, 0, 8);
-    sim_spawn(sim, evict, NULL);
-    for (unsigned i = 0; i < 400; i++) {
-        assert_int_equal(sim_hold(sim, i % 8), MM_OK);
-        assert_true(sim_pte(sim, i % 8) & PTE_HELD);
-        sim_release(sim, i % 8);
-    }
-    sim_join(sim);
-    expect_pages(sim, 0, 8);
-    sim_pages_finish(sim);
-}
-
-/* A page that the program has given up while it was on its way out needs no write, though it is dirty. */
-static void what_nobody_wants_any_more_is_not_written(void **state) {
-    struct sim *sim = sim_pages_boot((struct sim_device_config){.nr_slots = 4096, .write_error_permille = 1000});
-    struct machine *m = sim_machine(sim);
-    struct scan_control sc = full_scan_control();
-    struct page_list list;
-    struct page *page;
-    unsigned long writes;
-
-    (void)state;
-    write_listed_pages(sim, 1);
-    page = sim_page(sim, 0);
-    sim_cool(sim, 0, 1, true);
-    assert_true(page_test(page, PG_dirty) && page_test(page, PG_swapcache) && !page_mapped(page));
-    writes = sim_counts(sim).writes;
-    /* Locked, it cannot go with its entry. */
-    lock_page(m, page);
-    sim_discard(sim, 0, 1);
-    unlock_page(m, page);
-    lru_add_drain_all(m);
-    page_list_init(&list);
-    assert_true(isolate_lru_page(m, page));
-    page_clear(page, PG_active);
-    page_list_add(m, &list, page);
-    assert_int_equal(shrink_page_list(m, &list, &sc), 1);
-    assert_int_equal(sim_counts(sim).writes, writes);
-    assert_int_equal(swap_inuse(m, 0), 0);
-    sim_pages_finish(sim);
-}
-
-/* Its slot changes all the same, and no entry does. */
-static void a_page_without_owner_has_no_entry_to_change(void **state) {
+/* Between swapped pages there are others, whose frames' numbers are those of slots in use. */
+static void a_stream_reads_only_what_is_swapped(void **state) {
     struct sim *sim = sim_pages_boot_plain();
-    struct machine *m = sim_machine(sim);
-    swp_entry_t old = get_swap_page(m), new = get_swap_page(m);
-    struct page *page = alloc_pages(m, GFP_KERNEL, 0);
-
-    (void)state;
-    rmap_change_entry(m, page, old, new);
-    assert_int_equal(swap_count(m, old), 1);
-    assert_int_equal(swap_count(m, new), 1);
-    swap_free(m, old);
-    swap_free(m, new);
-    __free_pages(m, page, 0);
-    sim_pages_finish(sim);
-}
-
-/* Around a swapped page there may be others, whose frames' numbers are those of slots in use. */
-static void a_fault_reads_only_what_is_swapped(void **state) {
-    struct sim *sim = sim_pages_boot_plain();
+    swp_entry_t others[4096];
+    unsigned nr_others = 0;
+    unsigned long reads;
 
     (void)state;
     write_pages(sim, 0, 1024);
     lru_add_drain(sim_machine(sim));
-    sim_cool(sim, 0, 1000, true);
-    sim_machine(sim)->tune.fault_around_max = 32;
-    for (uint32_t page = 960; page < 1000; page++)
+    sim_cool(sim, 0, 1024, true);
+    while ((others[nr_others] = get_swap_page(sim_machine(sim))).val)
+        nr_others++;
+    for (uint32_t page = 700; page < 704; page++)
         expect_pages(sim, page, 1);
-    assert_int_equal(sim_counts(sim).reads, 40);
-    for (uint32_t page = 600; page >= 512; page--)
-        expect_pages(sim, page, 1);
-    assert_true(sim_counts(sim).reads <= 40 + (600 - 512 + 1) + 32);
-    sim_pages_finish(sim);
-}
-
-static void each_first_touch_counts_the_pages_that_it_got(void **state) {
-    const struct sim_config config = {
-        .seed = 1, .ram_pages = 4096, .region_pages = SIM_PAGES_REGION, .short_permille = 600};
-    struct sim *sim = sim_create(&config);
-    unsigned nr_fresh = 0, pages;
-
-    (void)state;
-    sim_machine(sim)->tune.fault_around_fresh = 8;
+    for (uint32_t page = 700; page < 704; page++)
+        assert_int_not_equal(swap_count(sim_machine(sim), pte_entry(sim_pte(sim, page))), 0);
     sim_machine(sim)->tune.fault_around_max = 32;
-    sim_map(sim, 0, SIM_PAGES_REGION, VM_READ | VM_WRITE);
-    for (uint32_t page = 3; page < SIM_PAGES_REGION; page += 5) {
-        fault(sim, page, &pages);
-        nr_fresh += pages;
-    }
-    assert_int_equal(nr_fresh, sim_mm(sim)->nr_rss);
+    reads = sim_counts(sim).reads;
+    for (uint32_t page = 690; page < 700; page++)
+        expect_pages(sim, page, 1);
+    assert_int_equal(sim_counts(sim).reads, reads + 10);
+    for (uint32_t page = 713; page >= 704; page--)
+        expect_pages(sim, page, 1);
+    assert_int_equal(sim_counts(sim).reads, reads + 20);
+    while (nr_others)
+        swap_free(sim_machine(sim), others[--nr_others]);
     sim_pages_finish(sim);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_says_what_it_was),
-        cmocka_unit_test(a_fault_reads_only_what_is_swapped),
-        cmocka_unit_test(each_first_touch_counts_the_pages_that_it_got),
+        cmocka_unit_test(a_stream_reads_only_what_is_swapped),
         cmocka_unit_test(a_range_is_clipped_to_the_managed_one),
         cmocka_unit_test(a_page_that_cannot_be_read_cannot_be_held_or_locked),
-        cmocka_unit_test(a_hold_is_got_against_a_reclaim_that_never_rests),
-        cmocka_unit_test(what_nobody_wants_any_more_is_not_written),
-        cmocka_unit_test(a_page_without_owner_has_no_entry_to_change),
         cmocka_unit_test(a_fault_where_nothing_is_mapped_is_left_to_the_program),
         cmocka_unit_test(a_touched_parked_page_becomes_active),
         cmocka_unit_test(plenty_of_memory_gives_a_first_touch_its_chunk),

@@ -362,7 +362,7 @@ static void blocks_in_a_state_that_they_must_not_be_in_are_repaired_or_kept_out(
     for (unsigned i = 0; i < 3; i++)
         pages[i] = alloc_pages(m, GFP_KERNEL, 0);
     page_set(pages[1], PG_reserved);
-    release_pages(m, pages, 3, false);
+    release_pages(m, pages, 3, true);
     assert_int_equal(atomic_load(&m->nr_bad_pages), 0);
     assert_true(page_test(pages[0], PG_pcp) && page_test(pages[2], PG_pcp));
     assert_false(page_test(pages[1], PG_pcp));
