@@ -146,6 +146,29 @@ static void a_file_goes_when_nobody_writes_it_any_more(void **state) {
     sim_join(sim);
 }
 
+static void look_for_a_while(struct sim *of, void *arg) {
+    struct address_space *mapping = arg;
+
+    atomic_fetch_add(&mapping->users, 1);
+    sim_sleep(of, 5000);
+    looked_up = true;
+    put_file(mapping);
+}
+
+static void a_file_goes_when_nobody_looks_at_it_any_more(void **state) {
+    const struct sim_file_config config = {.nr_pages = 1};
+    struct sim_file *other = sim_file_create(sim, &config);
+
+    (void)state;
+    looked_up = false;
+    sim_spawn(sim, look_for_a_while, sim_file_mapping(other));
+    while (atomic_load(&sim_file_mapping(other)->users) == 0)
+        sim_sleep(sim, 10);
+    sim_file_destroy(other);
+    assert_true(looked_up);
+    sim_join(sim);
+}
+
 static void check_notices_a_page_that_says_it_is_elsewhere(void **state) {
     (void)state;
     read_word(0);
@@ -181,6 +204,7 @@ int main(void) {
         FAST(truncation_asks_for_what_the_host_keeps_at_a_page),
         FAST(who_waits_for_a_page_that_goes_meanwhile_finds_none),
         SLOW(a_file_goes_when_nobody_writes_it_any_more),
+        FAST(a_file_goes_when_nobody_looks_at_it_any_more),
         FAST(check_notices_a_page_that_says_it_is_elsewhere),
     };
 
