@@ -8,7 +8,7 @@
 #include "mm/page_table.h"
 #include "mm/psi.h"
 #include "mm/read_around.h"
-#include "mm/streamed.h"
+#include "mm/probation.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -203,8 +203,8 @@ static unsigned map_run(struct fault *fault, struct swapin *in, unsigned first, 
         pte_map_page(fault->block, first + i, pages[i], fault_pte_flags(fault));
         swap_free(m, in->entries[first + i - in->first]);
         settle_slot(m, pages[i], give_up);
-        if (in->stream) {
-            lru_cache_add_streamed(m, pages[i]);
+        if (m->tune.probation) {
+            lru_cache_add_on_probation(m, pages[i]);
             continue;
         }
         lru_cache_add_active(m, pages[i]);

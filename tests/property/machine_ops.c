@@ -152,7 +152,7 @@ void machine_ops_tune(struct machine_ops *ops, uint64_t value) {
     tune.fault_around_fresh = around ? 8 : 0;
     tune.park_neighbours = neighbours;
     tune.inactive_percent = neighbours ? 40 : 0;
-    tune.scan_resistance = neighbours;
+    tune.probation = neighbours;
     tune.read_around_max = value % 5 < 2 ? 16 : 0;
     tune.swap_token = value % 7 < 2;
     tune.swappiness = 100;
