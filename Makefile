@@ -6,7 +6,7 @@ DESTDIR ?=
 TESTS ?=
 SECONDS ?= 60
 HOURS ?= 1
-COUNT ?= 25
+COUNT ?= 100
 QUICK ?=
 
 .PHONY: all demo test fuzz soak coverage mutate bench lint install clean configured

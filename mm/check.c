@@ -11,6 +11,7 @@
 /* How many pages of a zone say of themselves to be in each state. */
 struct census {
     unsigned long free, pcp, lru;
+    long anon, cached, writeback;
 };
 
 static const char *check_free_page(const struct page *page) {
@@ -41,6 +42,9 @@ static const char *check_page(const struct page *page, bool free, struct census 
     } else if (page_count(page) < 0) {
         return "page: a negative reference count";
     }
+    census->anon += page_mapped(page) && !page_mapping(page);
+    census->cached += page_test(page, PG_swapcache) || page_mapping(page);
+    census->writeback += page_test(page, PG_writeback);
     return NULL;
 }
 
@@ -115,6 +119,12 @@ static const char *check_zone(struct zone *zone) {
         return "lru: a page is marked as on an LRU list but on none, or on two";
     if (zone_page_state_exact(zone, NR_FREE_PAGES) != (long)free)
         return "vmstat: NR_FREE_PAGES is not the number of free pages";
+    if (zone_page_state_exact(zone, NR_ANON_PAGES) != census.anon)
+        return "vmstat: NR_ANON_PAGES is not the number of mapped pages without a file";
+    if (zone_page_state_exact(zone, NR_FILE_PAGES) != census.cached)
+        return "vmstat: NR_FILE_PAGES is not the number of pages in files and the swap cache";
+    if (zone_page_state_exact(zone, NR_WRITEBACK) != census.writeback)
+        return "vmstat: NR_WRITEBACK is not the number of pages that are being written";
     return NULL;
 }
 

@@ -39,8 +39,6 @@ static void take_free_frames(struct compact *c) {
     while (page_list_empty(&c->free) && c->free_pfn > c->migrate_pfn + PAGEBLOCK_PAGES) {
         uint32_t start = (c->free_pfn - 1) & ~(PAGEBLOCK_PAGES - 1), pfn = start;
 
-        if (pfn < c->migrate_pfn || pfn < c->zone->zone_start_pfn)
-            pfn = c->migrate_pfn;
         while (pfn < c->free_pfn) {
             unsigned nr = 0;
 

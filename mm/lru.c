@@ -69,8 +69,7 @@ static void pagevec_add_pages(struct machine *m, struct pagevec *pvec, bool acti
         struct page *page = pvec->pages[i];
 
         hold_zone(&hold, page);
-        if (page_test(page, PG_lru))
-            continue;
+        MM_ASSERT(m, !page_test(page, PG_lru));
         lru_link(hold.zone, page, active);
         hold.change[active]++;
     }

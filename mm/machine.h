@@ -74,13 +74,13 @@ struct tunables {
     unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
     unsigned compaction;             /* 1: pages are moved to make room for large blocks (mm/compaction.h) */
     unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
-    unsigned scan_resistance;        /* 1: what a sequential scan brings back goes before what is active */
-    unsigned park_neighbours;        /* 1: a cold page takes the cold pages of its 2 MiB block along */
-    unsigned fault_around_max;       /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
-    unsigned read_around_max;        /* pages read along with one from a device, 2..64, a power of two; 0: none */
-    unsigned oom_score_adj;          /* 1: badness counts pages and oom_score_adj only */
-    unsigned oom_reaper;             /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
-    unsigned psi;                    /* 1: time lost to want of memory is measured (mm/psi.h) */
+    unsigned probation;          /* 1: what comes back from swap is inactive until it is used again (mm/probation.h) */
+    unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
+    unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */
+    unsigned read_around_max;    /* pages read along with one from a device, 2..64, a power of two; 0: none */
+    unsigned oom_score_adj;      /* 1: badness counts pages and oom_score_adj only */
+    unsigned oom_reaper;         /* 1: a victim that does not die loses its memory all the same (mm/oom_reaper.h) */
+    unsigned psi;                /* 1: time lost to want of memory is measured (mm/psi.h) */
     unsigned fault_around_fresh; /* pages given at once on a first touch while memory is plentiful, 1..512; 0: one */
 };
 

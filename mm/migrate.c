@@ -11,7 +11,7 @@
 /* What a page says of its content, which goes with it. */
 #define MOVED_FLAGS                                                                                                    \
     (1u << PG_error | 1u << PG_referenced | 1u << PG_uptodate | 1u << PG_active | 1u << PG_mappedtodisk |              \
-     1u << PG_readahead | 1u << PG_streamed)
+     1u << PG_readahead | 1u << PG_probation)
 
 static void move_flags(struct page *old, struct page *new) {
     uint32_t flags = atomic_load_explicit(&old->flags, memory_order_relaxed) & MOVED_FLAGS;

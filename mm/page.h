@@ -34,7 +34,7 @@ enum page_flag {
     PG_mappedtodisk = 16,
     PG_reclaim = 17,
     PG_readahead = 18,
-    PG_streamed = 19,   /* back from swap by a scan, or late, and not asked yet whether it is in use (mm/streamed.h) */
+    PG_probation = 19,  /* back from swap, and not yet asked whether it is in use (mm/probation.h) */
     PG_tail = 20,       /* of a compound page, not its first */
     PG_ZONE_SHIFT = 24, /* 3 bits: the zone's type and one; 0 where the descriptor has not been initialised */
     PG_NODE_SHIFT = 27, /* 5 bits */

@@ -59,8 +59,8 @@ static bool prepare_free(struct machine *m, struct page *page) {
 static __attribute__((noinline)) bool prepare_block(struct machine *m, struct page *page, unsigned order) {
     bool good = true;
 
-    for (unsigned i = 0; i < nr_looked_at(order); i++)
-        good &= prepare_free(m, page + i);
+    for (unsigned i = 0; good && i < nr_looked_at(order); i++)
+        good = prepare_free(m, page + i);
     for (unsigned i = 0; i < nr_looked_at(order); i++)
         if (page_flags(page + i) & ~PAGE_KEPT_MASK)
             reset_flags(page + i, page_flags(page + i) & PAGE_KEPT_MASK);

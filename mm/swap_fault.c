@@ -9,7 +9,7 @@
 #include "mm/page_table.h"
 #include "mm/psi.h"
 #include "mm/read_around.h"
-#include "mm/streamed.h"
+#include "mm/probation.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -67,7 +67,7 @@ static void map_cached(struct fault *fault, struct page *page, swp_entry_t entry
         p->frame_to_user(p->host, page_to_pfn(m, page));
     swap_free(m, entry);
     settle_slot(m, page, !map_flags);
-    if (!page_test(page, PG_streamed))
+    if (!page_test(page, PG_probation))
         mark_page_accessed(m, page);
     fault->nr_pages = 1;
     fault->result = FAULT_SOFT;
@@ -205,12 +205,12 @@ static unsigned map_run(struct fault *fault, struct swapin *in, unsigned first, 
         pte_map_page(fault->block, first + i, pages[i], fault_pte_flags(fault));
         swap_free(m, in->entries[first + i - in->first]);
         settle_slot(m, pages[i], give_up);
-        if (page_test(pages[i], PG_streamed)) {
+        if (page_test(pages[i], PG_probation)) {
             lru_cache_add(m, pages[i]);
             continue;
         }
-        if (in->stream) {
-            lru_cache_add_streamed(m, pages[i]);
+        if (m->tune.probation) {
+            lru_cache_add_on_probation(m, pages[i]);
             continue;
         }
         lru_cache_add_active(m, pages[i]);
@@ -231,7 +231,7 @@ static unsigned park_run(struct fault *fault, struct swapin *in, unsigned first,
         pte_map_page(fault->block, first + i, pages[i], PTE_PARKED);
         swap_free(m, in->entries[first + i - in->first]);
         /* Parked as it is, a touch is a reason to keep it. */
-        page_clear(pages[i], PG_streamed);
+        page_clear(pages[i], PG_probation);
         page_set(pages[i], PG_readahead);
         lru_cache_add(m, pages[i]);
     }

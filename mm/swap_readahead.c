@@ -91,7 +91,7 @@ static void read_pages(struct machine *m, struct readahead *ra, const struct pag
 
         if (ra->status[i] == MM_OK) {
             page_set(page, PG_uptodate);
-            if (page_test(page, PG_streamed))
+            if (page_test(page, PG_probation))
                 lru_cache_add(m, page);
             else
                 lru_cache_add_active(m, page);

@@ -225,7 +225,7 @@ enum mm_status swap_cache_prepare(struct machine *m, struct page *page, swp_entr
         return status;
     }
     if (m->tune.workingset_anon && !(shadow != PFN_NONE && workingset_refault(m, shadow)))
-        page_set(page, PG_streamed);
+        page_set(page, PG_probation);
     return MM_OK;
 }
 

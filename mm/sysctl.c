@@ -24,7 +24,7 @@ static const struct sysctl table[] = {
     {"source_progress", ROW(source_progress), false, false, 0, 1},
     {"swap_token", ROW(swap_token), false, false, 0, 1},
     {"inactive_percent", ROW(inactive_percent), false, false, 0, 100},
-    {"scan_resistance", ROW(scan_resistance), false, false, 0, 1},
+    {"probation", ROW(probation), false, false, 0, 1},
     {"park_neighbours", ROW(park_neighbours), false, false, 0, 1},
     {"fault_around_max", ROW(fault_around_max), false, false, 0, 512},
     {"read_around_max", ROW(read_around_max), true, true, 2, 64},

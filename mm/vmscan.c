@@ -10,7 +10,7 @@
 #include "mm/rmap.h"
 #include "mm/shrink.h"
 #include "mm/shrinker.h"
-#include "mm/streamed.h"
+#include "mm/probation.h"
 #include "mm/swap_state.h"
 #include "mm/swap_token.h"
 #include "mm/swapfile.h"
@@ -185,7 +185,7 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
         page_list_init(&again);
         if (costly)
             cool_active(m, &list);
-        park_streamed(m, &list, &again);
+        park_on_probation(m, &list, &again);
         atomic_fetch_add_explicit(&zone->pages_scanned, scanned, memory_order_relaxed);
         total_scanned += scanned;
         count_vm_events(m, (kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT) + zone->type, scanned);
@@ -229,25 +229,25 @@ bool inactive_is_low(const struct zone *zone) {
 }
 
 /*
- * nr active pages are due. While there are enough inactive ones they are spared; where scans are resisted only for a
- * while: for so many spared one becomes inactive.
+ * nr active pages are due. While there are enough inactive ones they are spared; where pages come back on probation,
+ * only for a while: for so many spared one becomes inactive.
  */
 static void scan_active(struct zone *zone, unsigned long nr, const struct scan_control *sc, int priority) {
-    long credit, wanted = (long)(STREAMED_ACTIVE_SHARE * nr);
+    long credit, wanted = (long)(PROBATION_ACTIVE_SHARE * nr);
     unsigned long deactivated;
 
     if (inactive_is_low(zone)) {
         shrink_active_list(nr, zone, sc, priority);
         return;
     }
-    if (!zone->machine->tune.scan_resistance)
+    if (!zone->machine->tune.probation)
         return;
     credit = atomic_fetch_add_explicit(&zone->active_credit, (long)nr, memory_order_relaxed) + (long)nr;
     if (credit < wanted)
         return;
     deactivated = shrink_active_list(nr, zone, sc, priority);
     atomic_fetch_sub_explicit(&zone->active_credit,
-                              deactivated > nr ? (long)(STREAMED_ACTIVE_SHARE * deactivated) : wanted,
+                              deactivated > nr ? (long)(PROBATION_ACTIVE_SHARE * deactivated) : wanted,
                               memory_order_relaxed);
 }
 

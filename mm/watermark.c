@@ -218,7 +218,10 @@ enum mm_status machine_tune(struct machine *m, const struct tunables *wanted) {
         build_all_zonelists(m);
     setup_zone_reclaim(m);
     setup_per_zone_lowmem_reserve(m);
-    if (wanted->percpu_pagelist_fraction != old.percpu_pagelist_fraction)
+    if (wanted->percpu_pagelist_fraction != old.percpu_pagelist_fraction) {
         for_each_populated_zone(m, zone) pcp_set_sizes(zone, wanted->percpu_pagelist_fraction);
+        /* A CPU that frees nothing would keep what is too much for its list now. */
+        drain_all_local_pages(m);
+    }
     return MM_OK;
 }

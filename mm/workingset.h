@@ -7,8 +7,8 @@
  * of evictions and activations there had been on that node. When the page is read again, the difference to that number
  * now is how many more pages the inactive list would have needed to keep it. If the active list has as many, the page
  * belongs there. Else it begins on the inactive list: a file page waits for a second access; a page from swap is parked
- * at the list's end and goes round once more, as those of a scan do (mm/streamed.h), and only a touch after that makes
- * it active. So pages that are used once pass by, and those in use stay.
+ * at the list's end and goes round once more, as all do that are on probation (mm/probation.h), and only a touch after
+ * that makes it active. So pages that are used once pass by, and those in use stay.
  */
 #ifndef MM_WORKINGSET_H
 #define MM_WORKINGSET_H

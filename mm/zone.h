@@ -101,7 +101,7 @@ struct zone {
     struct lock lru_lock;                                   /* (L) */
     struct page_list active_list, inactive_list;            /* (L) head newest */
     _Atomic unsigned long nr_scan_active, nr_scan_inactive; /* (A) scan debt */
-    _Atomic long active_credit;          /* (A) active pages spared so far, beyond those paid for (mm/streamed.h) */
+    _Atomic long active_credit;          /* (A) active pages spared so far, beyond those paid for (mm/probation.h) */
     _Atomic unsigned long pages_scanned; /* (A) since a page last came back to the buddy lists */
 
     _Atomic unsigned long flags;                 /* (A) enum zone_flag */

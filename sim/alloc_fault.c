@@ -3,10 +3,24 @@
 
 #include "sim/internal.h"
 
+/* Has somebody asked for this very one to fail? */
+static bool is_chosen(struct sim *sim) {
+    if (sim->alloc_fail_nr == 0)
+        return false;
+    if (sim->alloc_fail_after) {
+        sim->alloc_fail_after--;
+        return false;
+    }
+    sim->alloc_fail_nr--;
+    return true;
+}
+
 static bool fails(struct machine *m, gfp_t gfp) {
     struct sim *sim = m->platform->host;
 
-    if (gfp & __GFP_NOFAIL || sim->current->spared || !sim_chance(sim, sim->config.alloc_fail_permille))
+    if (gfp & __GFP_NOFAIL || sim->current->spared)
+        return false;
+    if (!is_chosen(sim) && !sim_chance(sim, sim->config.alloc_fail_permille))
         return false;
     sim->counts.alloc_failures++;
     return true;

@@ -19,6 +19,14 @@ static struct page *cached_page(struct sim *sim, swp_entry_t entry) {
     return page;
 }
 
+/* A page that is neither dirty nor being written has its copy, as far as it keeps one. */
+static bool copy_is_current(struct sim *sim, uint32_t n, const struct page *page) {
+    const uint8_t *bytes = (sim->mmu[n].parked ? sim->parked : sim->mapped) + ((size_t)n << PAGE_SHIFT);
+
+    return !page_test(page, PG_swapcache) || page_test(page, PG_dirty) || page_test(page, PG_writeback) ||
+           sim_slot_holds(sim, (swp_entry_t){page->private}, bytes);
+}
+
 static const char *check_mmu_page(struct sim *sim, uint32_t n) {
     const struct sim_mmu_page *mmu = &sim->mmu[n];
     pte_t pte = sim_pte(sim, n);
@@ -39,6 +47,8 @@ static const char *check_mmu_page(struct sim *sim, uint32_t n) {
         return "sim: a page is not mapped as its entry says";
     if (mmu->parked != parked)
         return "sim: a page's place in the shadow is not what its entry says";
+    if (mmu->clean && (pte & PTE_PRESENT) && !copy_is_current(sim, n, pte_page(sim->machine, pte)))
+        return "sim: a page that has not been written to differs from its copy";
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Swap devices with latencies and faults of their own. */
+#include <limits.h>
 #include <string.h>
 
 #include "mm/backing_dev.h"
@@ -32,8 +33,33 @@ static uint8_t *slot_bytes(struct sim_device *device, uint32_t slot) {
     return device->bytes + ((size_t)slot << PAGE_SHIFT);
 }
 
-static void store(struct sim_device *device, uint32_t slot, const void *bytes) {
-    memcpy(slot_bytes(device, slot), bytes, PAGE_SIZE);
+/* Tells two pages apart as well as is needed here. */
+static uint64_t digest_of(const uint8_t *bytes) {
+    uint64_t digest = 0, word;
+
+    for (size_t i = 0; i < PAGE_SIZE; i += sizeof(word)) {
+        memcpy(&word, bytes + i, sizeof(word));
+        digest = (digest ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        digest ^= digest >> 29;
+    }
+    return digest;
+}
+
+/* How much of a write reaches the medium. */
+static unsigned reach(struct sim *sim, const struct sim_device *device) {
+    if (sim_chance(sim, device->config.torn_permille)) {
+        sim->counts.torn++;
+        return sim_random(sim, PAGE_SIZE / 512) * 512;
+    }
+    if (sim_chance(sim, device->config.lost_permille)) {
+        sim->counts.lost++;
+        return 0;
+    }
+    return PAGE_SIZE;
+}
+
+static void store(struct sim_device *device, uint32_t slot, const void *bytes, unsigned reaches) {
+    memcpy(slot_bytes(device, slot), bytes, reaches);
     device->nr_stored += !device->stored[slot];
     device->stored[slot] = true;
 }
@@ -44,11 +70,15 @@ static void forget(struct sim_device *device, uint32_t slot) {
     memset(slot_bytes(device, slot), 0xdf, PAGE_SIZE);
 }
 
-const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry) {
-    struct sim_device *device = device_of(sim, entry);
+bool sim_slot_holds(struct sim *sim, swp_entry_t entry, const uint8_t *bytes) {
+    const struct sim_device *device = device_of(sim, entry);
     uint32_t place = place_of(sim, entry);
 
-    return device->config.detects_clean && device->stored[place] ? slot_bytes(device, place) : NULL;
+    return device->stored[place] && device->digests[place] == digest_of(bytes);
+}
+
+bool sim_slot_detects_clean(struct sim *sim, swp_entry_t entry) {
+    return device_of(sim, entry)->config.detects_clean;
 }
 
 static struct sim_write *free_write(struct sim_device *device) {
@@ -83,6 +113,7 @@ static enum mm_status submit(struct sim *sim, struct sim_device *device, uint32_
         .slot = slot,
         .page = page,
         .status = status,
+        .reaches = reach(sim, device),
     };
     memcpy(write->bytes, bytes, PAGE_SIZE);
     return MM_SUBMITTED;
@@ -101,7 +132,7 @@ void sim_io_task(struct sim *sim, void *arg) {
                 if (!write->used || write->due > sim->clock)
                     continue;
                 if (write->status == MM_OK)
-                    store(device, write->slot, write->bytes);
+                    store(device, write->slot, write->bytes, write->reaches);
                 struct page *page = write->page;
                 enum mm_status status = write->status;
 
@@ -136,11 +167,14 @@ static enum mm_status call_swap_write(void *host, swp_entry_t entry, struct page
     failed = sim_chance(sim, device->config.write_error_permille);
     sim->counts.writes++;
     sim->counts.write_errors += failed;
+    if (failed && !device->config.async)
+        return MM_IO;
+    device->digests[slot] = digest_of(bytes);
+    if (mm && atomic_load(&page->owner) != 0)
+        sim_mmu_note_write(sim, n);
     if (device->config.async)
         return submit(sim, device, slot, page, bytes, failed ? MM_IO : MM_OK);
-    if (failed)
-        return MM_IO;
-    store(device, slot, bytes);
+    store(device, slot, bytes, reach(sim, device));
     return MM_OK;
 }
 
@@ -167,6 +201,10 @@ static void call_swap_read(void *host, const swp_entry_t *entries, struct page *
             continue;
         }
         memcpy(arena, slot_bytes(device, slot), PAGE_SIZE);
+        if (digest_of(arena) != device->digests[slot]) {
+            sim->counts.corrupt++;
+            status[i] = MM_IO;
+        }
     }
 }
 
@@ -181,7 +219,7 @@ static void call_swap_slot_free(void *host, swp_entry_t entry) {
 }
 
 static bool call_swap_write_congested(void *host, unsigned type) {
-    const struct sim_device *device = &((struct sim *)host)->devices[type];
+    const struct sim_device *device = device_of_type(host, type);
     unsigned under_way = 0;
 
     for (unsigned i = 0; device->config.async && i < SIM_WRITES; i++)
@@ -202,8 +240,10 @@ enum mm_status sim_swapon(struct sim *sim, unsigned d, const struct swap_source 
     enum mm_status status;
 
     SIM_ASSERT(sim, device->bytes && !device->online);
+    device->type = UINT_MAX;
+    /* Its type is known, and others may use it, before swapon() returns. */
+    device->online = true;
     status = swapon(sim->machine, source, prio_flags, &device->type, ret_why);
-    /* Nobody has run since the area came into use. */
     device->online = status == MM_OK;
     return status;
 }

@@ -188,7 +188,6 @@ void sim_file_destroy(struct sim_file *file) {
     sim_file_unmap(file);
     while (sim->flusher_runs)
         sim_sleep(sim, 1000000);
-    sim_settle(sim);
     address_space_destroy(&file->mapping);
     bdi_destroy(&file->bdi);
     while (*link != file)
@@ -250,8 +249,11 @@ static void access_bytes(struct sim_file *file, struct page *page, unsigned offs
 static enum sim_result access_file(struct sim_file *file, uint32_t index, unsigned offset, void *bytes, unsigned len,
                                    bool write, bool mapped) {
     struct machine *m = file->sim->machine;
-    struct page *page = lock_file_page(file, index);
+    struct page *page;
 
+    do
+        page = lock_file_page(file, index);
+    while (sim_do_again(file->sim, page ? MM_OK : MM_NOMEM));
     if (!page)
         return SIM_KILLED;
     access_bytes(file, page, offset, bytes, len, write);

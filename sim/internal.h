@@ -36,6 +36,7 @@ enum sim_page_state { SIM_HOLE, SIM_MAPPED, SIM_POISONED };
 struct sim_mmu_page {
     uint8_t state; /* enum sim_page_state */
     bool parked;   /* its place in the shadow is occupied */
+    bool clean;    /* its bytes are those of its copy in swap: its first write faults */
 };
 
 struct sim_write {
@@ -44,6 +45,7 @@ struct sim_write {
     uint32_t slot;
     struct page *page;
     enum mm_status status;
+    unsigned reaches; /* bytes from the first that reach the medium */
     uint8_t bytes[PAGE_SIZE];
 };
 
@@ -52,9 +54,10 @@ struct sim_write {
 struct sim_device {
     struct sim_device_config config;
     bool online;
-    unsigned type;  /* of its area while it is online */
-    uint8_t *bytes; /* [nr_slots] pages */
-    bool *stored;   /* [nr_slots] */
+    unsigned type;     /* of its area while it is online */
+    uint8_t *bytes;    /* [nr_slots] pages */
+    bool *stored;      /* [nr_slots] */
+    uint64_t *digests; /* [nr_slots] of what each should hold */
     uint32_t nr_stored;
     unsigned nr_writes; /* under way */
     struct sim_write writes[SIM_WRITES];
@@ -73,6 +76,8 @@ struct sim {
     uint64_t clock;
     uint64_t random;
     bool injecting;
+    bool fails_allocations; /* some may have been made to fail */
+    unsigned alloc_fail_after, alloc_fail_nr;
     bool signalled; /* whoever does something long is wanted elsewhere */
 
     struct sim_task tasks[SIM_TASKS]; /* 0 is the caller of sim_create */
@@ -102,6 +107,12 @@ _Noreturn void sim_fail(struct sim *sim, const char *what);
 /* A chance of permille in a thousand; never while injection is off. */
 bool sim_chance(struct sim *sim, unsigned permille);
 
+/*
+ * Whether to do again what ended with status: an injected failure of an allocation has changed nothing. The second try
+ * is spared. A false ends the sparing.
+ */
+bool sim_do_again(struct sim *sim, enum mm_status status);
+
 /* sched.c */
 void sim_sched_init(struct sim *sim);
 void sim_sched_finish(struct sim *sim);
@@ -121,8 +132,13 @@ void sim_file_calls(struct platform *platform);
 void sim_flusher_task(struct sim *sim, void *arg);
 uint64_t sim_files_next_io(struct sim *sim);
 void sim_files_complete(struct sim *sim);
-/* The bytes that a slot holds, or NULL. */
-const uint8_t *sim_slot_bytes(struct sim *sim, swp_entry_t entry);
+/* Is the entry's slot written, and by its digest with these bytes? */
+bool sim_slot_holds(struct sim *sim, swp_entry_t entry, const uint8_t *bytes);
+bool sim_slot_detects_clean(struct sim *sim, swp_entry_t entry);
+/* mmu.c: the parked page at addr is being written to swap. */
+void sim_mmu_note_write(struct sim *sim, uint32_t page);
+/* A write has faulted: what is mapped there may differ from its copy from now on. */
+void sim_mmu_make_writable(struct sim *sim, uint32_t page);
 /* When the next write completes, UINT64_MAX if none is under way. */
 uint64_t sim_next_io(struct sim *sim);
 /* Completes what is due; a task's main function. */

@@ -61,7 +61,7 @@ static unsigned call_map_zero(void *host, struct mm *mm, uintptr_t addr, struct 
 }
 
 /* Brings pages in from where they have been read to: accessible, or parked. */
-static unsigned bring_in(struct sim *sim, uint32_t n, struct page *const *pages, unsigned nr, bool parked) {
+static unsigned bring_in(struct sim *sim, uint32_t n, struct page *const *pages, unsigned nr, bool parked, bool clean) {
     unsigned done = cut_short(sim, nr);
 
     for (unsigned i = 0; i < done; i++) {
@@ -73,18 +73,18 @@ static unsigned bring_in(struct sim *sim, uint32_t n, struct page *const *pages,
         memset(arena, 0xdb, PAGE_SIZE); /* whoever looks there now is wrong */
         sim->mmu[n + i].parked = parked;
         sim->mmu[n + i].state = parked ? SIM_HOLE : SIM_MAPPED;
+        sim->mmu[n + i].clean = clean && sim->config.tracks_writes;
     }
     return done;
 }
 
 static unsigned call_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
                                unsigned map_flags) {
-    (void)map_flags;
-    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, false);
+    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, false, map_flags & MAP_CLEAN);
 }
 
 static unsigned call_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
-    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, true);
+    return bring_in(host, check_run(host, mm, addr, nr), pages, nr, true, true);
 }
 
 static void call_park(void *host, struct mm *mm, uintptr_t block, uint64_t mask[8]) {
@@ -124,10 +124,13 @@ static unsigned call_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned 
 static bool call_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry) {
     struct sim *sim = host;
     uint32_t n = check_run(sim, mm, addr, 1);
-    const uint8_t *copy = sim_slot_bytes(sim, entry);
+    bool same = sim_slot_holds(sim, entry, parked_bytes(sim, n));
+    bool clean = sim->config.tracks_writes ? sim->mmu[n].clean : same && sim_slot_detects_clean(sim, entry);
 
     SIM_ASSERT(sim, sim->mmu[n].parked);
-    return copy && memcmp(copy, parked_bytes(sim, n), PAGE_SIZE) == 0;
+    SIM_ASSERT(sim, !clean || same);
+    sim->counts.clean += clean;
+    return clean;
 }
 
 static void call_zap(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
@@ -135,7 +138,7 @@ static void call_zap(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
     uint32_t n = check_run(sim, mm, addr, nr);
 
     for (unsigned i = 0; i < nr; i++) {
-        sim->mmu[n + i] = (struct sim_mmu_page){SIM_HOLE, false};
+        sim->mmu[n + i] = (struct sim_mmu_page){SIM_HOLE, false, false};
         memset(parked_bytes(sim, n + i), 0xda, PAGE_SIZE);
     }
 }
@@ -145,7 +148,7 @@ static void call_discard(void *host, struct mm *mm, uintptr_t addr) {
     uint32_t n = check_run(sim, mm, addr, 1);
 
     SIM_ASSERT(sim, sim->mmu[n].parked && sim->mmu[n].state == SIM_HOLE);
-    sim->mmu[n].parked = false;
+    sim->mmu[n].parked = sim->mmu[n].clean = false;
     memset(parked_bytes(sim, n), 0xdd, PAGE_SIZE);
     sim->counts.discarded++;
 }
@@ -159,6 +162,24 @@ static void call_poison(void *host, struct mm *mm, uintptr_t addr, swp_entry_t e
     sim->mmu[n].state = SIM_POISONED;
 }
 
+/* What the core had there is of no more use, and whoever still looks is wrong. */
+static void call_frame_to_user(void *host, uint32_t pfn) {
+    struct sim *sim = host;
+
+    memset(page_address(sim->machine, pfn_to_page(sim->machine, pfn)), 0xdc, PAGE_SIZE);
+}
+
+void sim_mmu_note_write(struct sim *sim, uint32_t n) {
+    sim->mmu[n].clean = sim->config.tracks_writes && sim->mmu[n].parked;
+}
+
+void sim_mmu_make_writable(struct sim *sim, uint32_t n) {
+    if (sim->mmu[n].state != SIM_MAPPED || !sim->mmu[n].clean)
+        return;
+    sim->mmu[n].clean = false;
+    sim->counts.write_faults++;
+}
+
 void sim_mmu_calls(struct platform *platform) {
     platform->map_zero = call_map_zero;
     platform->map_pages = call_map_pages;
@@ -169,4 +190,5 @@ void sim_mmu_calls(struct platform *platform) {
     platform->zap = call_zap;
     platform->discard = call_discard;
     platform->poison = call_poison;
+    platform->frame_to_user = call_frame_to_user;
 }

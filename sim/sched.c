@@ -275,10 +275,17 @@ static void call_lock_point(void *host) {
     sim_point(host);
 }
 
+/* Where one task runs at a time, each sees what the others have done. */
+static void call_barrier(void *host) {
+    sim_point(host);
+}
+
 static void call_lock_taken(void *host, uint32_t rank, bool may_wait) {
     struct sim *sim = host;
     struct sim_task *task = sim->current;
 
+    if (may_wait)
+        sim_point(sim);
     for (unsigned i = 0; may_wait && i < task->nr_ranks; i++)
         if (task->ranks[i] >= rank)
             sim_fail(sim, "a lock is taken against the order of ranks");
@@ -296,6 +303,7 @@ static void call_lock_dropped(void *host, uint32_t rank) {
     SIM_ASSERT(sim, i > 0);
     memmove(&task->ranks[i - 1], &task->ranks[i], (task->nr_ranks - i) * sizeof(task->ranks[0]));
     task->nr_ranks--;
+    sim_point(sim);
 }
 
 static void call_wake_kswapd(void *host, int node) {
@@ -375,6 +383,7 @@ void sim_sched_calls(struct platform *platform) {
     platform->wait_timeout = call_wait_timeout;
     platform->lock_wake = call_lock_wake;
     platform->lock_point = call_lock_point;
+    platform->barrier = call_barrier;
     platform->lock_taken = call_lock_taken;
     platform->lock_dropped = call_lock_dropped;
     platform->wake_kswapd = call_wake_kswapd;

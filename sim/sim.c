@@ -32,6 +32,19 @@ void sim_inject(struct sim *sim, bool on) {
     sim->injecting = on;
 }
 
+void sim_fail_allocations(struct sim *sim, unsigned after, unsigned nr) {
+    sim->fails_allocations = true;
+    sim->alloc_fail_after = after;
+    sim->alloc_fail_nr = nr;
+}
+
+bool sim_do_again(struct sim *sim, enum mm_status status) {
+    bool again = status == MM_NOMEM && sim->fails_allocations && !sim->current->spared;
+
+    sim->current->spared = again;
+    return again;
+}
+
 /* Zeroed, and not there until it is touched. */
 static void *take_memory(size_t bytes) {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,6 +65,7 @@ static void boot_machine(struct sim *sim) {
         .nr_cpus = config->nr_cpus ? config->nr_cpus : 1,
         .nr_nodes = config->ranges ? config->nr_nodes : 1,
         .range_offline = config->ranges ? config->range_offline : NULL,
+        .cpu_node = config->cpu_node,
     };
     const struct memory_range *last = &map.ranges[map.nr_ranges - 1];
 
@@ -72,6 +86,7 @@ static void add_devices(struct sim *sim) {
             continue;
         device->bytes = take_memory((size_t)device->config.nr_slots << PAGE_SHIFT);
         device->stored = take_memory(device->config.nr_slots);
+        device->digests = take_memory(device->config.nr_slots * sizeof(*device->digests));
         if (device->config.offline)
             continue;
         SIM_ASSERT(sim, swap_add(sim->machine, device->config.nr_slots, device->config.prio, device->config.flags,
@@ -89,6 +104,8 @@ struct sim *sim_create(const struct sim_config *config) {
     sim->random = config->seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     sim->platform.host = sim;
     sim_sched_calls(&sim->platform);
+    if (config->no_barrier)
+        sim->platform.barrier = NULL;
     sim_mmu_calls(&sim->platform);
     sim_device_calls(&sim->platform);
     sim_file_calls(&sim->platform);
@@ -109,6 +126,7 @@ struct sim *sim_create(const struct sim_config *config) {
     }
     sim_sched_init(sim);
     sim->injecting = true;
+    sim->fails_allocations = config->alloc_fail_permille != 0;
     return sim;
 }
 
@@ -124,6 +142,8 @@ void sim_destroy(struct sim *sim) {
             munmap(device->bytes, (size_t)device->config.nr_slots << PAGE_SHIFT);
         if (device->stored)
             munmap(device->stored, device->config.nr_slots);
+        if (device->digests)
+            munmap(device->digests, device->config.nr_slots * sizeof(*device->digests));
     }
     if (sim->nr_region) {
         munmap(sim->mmu, sim->nr_region * sizeof(*sim->mmu));

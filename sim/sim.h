@@ -28,10 +28,15 @@ struct sim_device_config {
     int prio;
     unsigned flags;      /* enum swap_flags */
     bool async;          /* writes are submitted and complete later */
-    bool detects_clean;  /* parked_is_clean compares; else it always says no */
+    bool detects_clean;  /* parked_is_clean compares digests; else it always says no */
     uint64_t latency_ns; /* of a read, and of an asynchronous write */
     uint32_t pages_most; /* swap_has_room() until so many are stored; 0: no such limit */
     unsigned reject_permille, write_error_permille, read_error_permille;
+    /*
+     * Writes of which only the first part reaches the medium, or nothing, and which the device calls done all the same.
+     * Reading such a page fails, for it is not what its digest says.
+     */
+    unsigned torn_permille, lost_permille;
 };
 
 struct sim_config {
@@ -39,9 +44,15 @@ struct sim_config {
     uint32_t ram_pages;
     uint32_t region_pages; /* managed range, rounded up to 2 MiB */
     unsigned nr_cpus;
-    unsigned switch_permille; /* chance of a change of tasks at each lock; 0: only where a task waits */
+    unsigned switch_permille; /* chance of a change of tasks around each lock; 0: only where a task waits */
+    bool no_barrier;          /* the host has none: locks of per-CPU lists have no owners */
     unsigned pin_permille;    /* chance that a page cannot be parked */
     unsigned short_permille;  /* chance that a run is mapped or unparked in part only */
+    /*
+     * What MAP_CLEAN maps faults on its first write, and that is how parked_is_clean knows; else the device's
+     * detects_clean says how it does.
+     */
+    bool tracks_writes;
     /*
      * Chance that an allocation fails, or gives fewer pages than it might. Only in a program that is linked with
      * --wrap for each name in sim/alloc_fault.h. What the program does (sim_map() and so on) succeeds all the same.
@@ -52,6 +63,7 @@ struct sim_config {
     const struct memory_range *ranges;
     const bool *range_offline; /* [nr_ranges]; NULL: all are there at boot */
     unsigned nr_ranges, nr_nodes;
+    const uint8_t *cpu_node; /* [nr_cpus]; NULL: all on node 0 */
 };
 
 struct sim;
@@ -145,6 +157,8 @@ pte_t sim_pte(struct sim *sim, uint32_t page);
 struct page *sim_page(struct sim *sim, uint32_t page);
 struct sim_counts {
     unsigned long writes, reads, rejected, write_errors, read_errors, parked, discarded, kills, alloc_failures;
+    unsigned long torn, lost, corrupt; /* writes that were not what they seemed; reads that found that out */
+    unsigned long write_faults, clean; /* with tracks_writes; pages that parked_is_clean said yes to */
 };
 struct sim_counts sim_counts(const struct sim *sim);
 /*
@@ -154,5 +168,7 @@ struct sim_counts sim_counts(const struct sim *sim);
 const char *sim_check(struct sim *sim);
 /* Every device error from now on as the config says, or none. */
 void sim_inject(struct sim *sim, bool on);
+/* After so many more allocations the next nr fail, whosever they are; as alloc_fail_permille. */
+void sim_fail_allocations(struct sim *sim, unsigned after, unsigned nr);
 
 #endif

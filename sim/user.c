@@ -10,17 +10,6 @@
 
 #define TOUCHES_MOST 10000 /* before a touch that never succeeds counts as a livelock */
 
-/*
- * Whether to do again what ended with status: an injected failure of an allocation has changed nothing. The second try
- * is spared. A false ends the sparing.
- */
-static bool do_again(struct sim *sim, enum mm_status status) {
-    bool again = status == MM_NOMEM && sim->config.alloc_fail_permille && !sim->current->spared;
-
-    sim->current->spared = again;
-    return again;
-}
-
 static uintptr_t range_end(uint32_t page, uint32_t nr) {
     return sim_address(page + nr);
 }
@@ -33,7 +22,7 @@ void sim_map(struct sim *sim, uint32_t page, uint32_t nr, uint32_t flags) {
     zap_page_range(mm, sim_address(page), range_end(page, nr));
     do
         status = area_set_range(mm, sim_address(page), range_end(page, nr), flags);
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     SIM_ASSERT(sim, status == MM_OK);
     write_unlock(&sim->platform, &mm->mmap_lock);
 }
@@ -45,7 +34,7 @@ void sim_unmap(struct sim *sim, uint32_t page, uint32_t nr) {
     write_lock(&sim->platform, &mm->mmap_lock);
     do
         status = area_clear_range(mm, sim_address(page), range_end(page, nr));
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     SIM_ASSERT(sim, status == MM_OK);
     zap_page_range(mm, sim_address(page), range_end(page, nr));
     write_unlock(&sim->platform, &mm->mmap_lock);
@@ -59,6 +48,8 @@ static bool try_touch(struct sim *sim, uint32_t page, bool write, enum sim_resul
     if (!area || !(area->flags & (write ? VM_WRITE : VM_READ)))
         return true;
     *ret_result = sim->mmu[page].state == SIM_POISONED ? SIM_SIGBUS : SIM_OK;
+    if (write && sim->mmu[page].state == SIM_MAPPED && sim->mmu[page].clean)
+        return false;
     return sim->mmu[page].state != SIM_HOLE;
 }
 
@@ -75,8 +66,10 @@ static enum sim_result touch(struct sim *sim, uint32_t page, bool write) {
             return result;
         read_lock(&sim->platform, &mm->mmap_lock);
         fault = handle_mm_fault(mm, sim_address(page), write, NULL, NULL);
+        if (write)
+            sim_mmu_make_writable(sim, page);
         read_unlock(&sim->platform, &mm->mmap_lock);
-        if (!do_again(sim, fault == FAULT_OOM ? MM_NOMEM : MM_OK) && fault == FAULT_OOM)
+        if (!sim_do_again(sim, fault == FAULT_OOM ? MM_NOMEM : MM_OK) && fault == FAULT_OOM)
             return SIM_KILLED;
         if (fault == FAULT_SIGBUS)
             return SIM_SIGBUS;
@@ -120,7 +113,7 @@ static void change_locked(struct sim *sim, uint32_t page, uint32_t nr, bool lock
     do
         status = area_change_range(mm, sim_address(page), range_end(page, nr), locked ? 0 : VM_LOCKED,
                                    locked ? VM_LOCKED : 0);
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     SIM_ASSERT(sim, status == MM_OK);
     write_unlock(&sim->platform, &mm->mmap_lock);
 }
@@ -132,7 +125,7 @@ enum mm_status sim_mlock(struct sim *sim, uint32_t page, uint32_t nr) {
     read_lock(&sim->platform, &sim->mm->mmap_lock);
     do
         status = mlock_range(sim->mm, sim_address(page), range_end(page, nr));
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     read_unlock(&sim->platform, &sim->mm->mmap_lock);
     return status;
 }
@@ -150,7 +143,7 @@ enum mm_status sim_hold(struct sim *sim, uint32_t page) {
     read_lock(&sim->platform, &sim->mm->mmap_lock);
     do
         status = mm_hold(sim->mm, sim_address(page));
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     read_unlock(&sim->platform, &sim->mm->mmap_lock);
     return status;
 }
@@ -168,8 +161,8 @@ static void move_mappings(struct sim *sim, uint32_t from, uint32_t to, uint32_t 
         SIM_ASSERT(sim, sim->mmu[to + i].state == SIM_HOLE);
         memcpy(sim->mapped + ((size_t)(to + i) << PAGE_SHIFT), sim->mapped + ((size_t)(from + i) << PAGE_SHIFT),
                PAGE_SIZE);
-        sim->mmu[to + i].state = sim->mmu[from + i].state;
-        sim->mmu[from + i].state = SIM_HOLE;
+        sim->mmu[to + i] = sim->mmu[from + i];
+        sim->mmu[from + i] = (struct sim_mmu_page){SIM_HOLE, false, false};
     }
 }
 
@@ -189,7 +182,7 @@ enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr
     zap_page_range(mm, target, target + len);
     do
         status = prepare_page_range(mm, source, target, len);
-    while (do_again(sim, status));
+    while (sim_do_again(sim, status));
     if (status != MM_OK)
         goto out;
     mm_still(mm, source, source + len);
@@ -203,11 +196,11 @@ enum mm_status sim_move(struct sim *sim, uint32_t from, uint32_t to, uint32_t nr
     if (status == MM_OK) {
         do
             status = area_set_range(mm, target, target + len, flags);
-        while (do_again(sim, status));
+        while (sim_do_again(sim, status));
         SIM_ASSERT(sim, status == MM_OK);
         do
             status = area_clear_range(mm, source, source + len);
-        while (do_again(sim, status));
+        while (sim_do_again(sim, status));
         SIM_ASSERT(sim, status == MM_OK);
     }
 out:

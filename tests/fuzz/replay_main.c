@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* replay_main.c - runs files that a fuzzer has kept, or whole folders of them. Names each before, for it may abort. */
+/*
+ * replay_main.c - runs files that a fuzzer has kept, or whole folders of them. Names each before, for it may abort;
+ * with --print, each operation too.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define BYTES_MOST 65536
@@ -49,13 +53,18 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         struct stat stat_of;
 
+        if (strcmp(argv[i], "--print") == 0) {
+            setenv("FUZZ_PRINT", "1", 1);
+            continue;
+        }
+
         if (stat(argv[i], &stat_of) == 0 && S_ISDIR(stat_of.st_mode))
             run_folder(argv[i]);
         else
             run_file(argv[i]);
     }
     if (nr_files == 0) {
-        fprintf(stderr, "usage: fuzz-replay FILE|FOLDER...\n");
+        fprintf(stderr, "usage: fuzz-replay [--print] FILE|FOLDER...\n");
         return 2;
     }
     return 0;

@@ -9,28 +9,22 @@
 
 /* How often each kind comes up, of 64. */
 static const uint8_t weights[OP_KINDS] = {
-    [OP_WRITE] = 14,  [OP_READ] = 14,   [OP_FILL] = 6,    [OP_SCAN] = 6,  [OP_COOL] = 4,
+    [OP_WRITE] = 12,  [OP_READ] = 11,   [OP_FILL] = 6,    [OP_SCAN] = 6,  [OP_COOL] = 4,
     [OP_PAGEOUT] = 4, [OP_DISCARD] = 3, [OP_MAP] = 2,     [OP_UNMAP] = 2, [OP_LOCK] = 2,
     [OP_UNLOCK] = 2,  [OP_HOLD] = 1,    [OP_RELEASE] = 1, [OP_MOVE] = 2,  [OP_SLEEP] = 1,
+    [OP_SWAPOFF] = 1, [OP_SWAPON] = 2,  [OP_TUNE] = 1,    [OP_FAIL] = 1,
 };
 
 static const char *const names[OP_KINDS] = {
     [OP_WRITE] = "write",     [OP_READ] = "read",       [OP_FILL] = "fill",       [OP_SCAN] = "scan",
     [OP_COOL] = "cool",       [OP_PAGEOUT] = "pageout", [OP_DISCARD] = "discard", [OP_MAP] = "map",
     [OP_UNMAP] = "unmap",     [OP_LOCK] = "lock",       [OP_UNLOCK] = "unlock",   [OP_HOLD] = "hold",
-    [OP_RELEASE] = "release", [OP_MOVE] = "move",       [OP_SLEEP] = "sleep",
+    [OP_RELEASE] = "release", [OP_MOVE] = "move",       [OP_SLEEP] = "sleep",     [OP_SWAPOFF] = "swapoff",
+    [OP_SWAPON] = "swapon",   [OP_TUNE] = "tune",       [OP_FAIL] = "fail",
 };
 
 const char *op_name(enum op_kind kind) {
     return names[kind];
-}
-
-static uint64_t take(struct input *input, unsigned bytes) {
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < bytes; i++)
-        value = value << 8 | (input->used < input->len ? input->bytes[input->used] : 0), input->used++;
-    return value;
 }
 
 bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op) {
@@ -39,26 +33,28 @@ bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op) {
 
     if (input->used >= input->len)
         return false;
-    draw = (unsigned)take(input, 1) % 64;
+    draw = (unsigned)input_take(input, 1) % 64;
     while (kind < OP_KINDS - 1 && draw >= weights[kind])
         draw -= weights[kind++];
     ret_op->kind = (enum op_kind)kind;
-    ret_op->page = (uint32_t)take(input, 2) % nr_pages;
+    ret_op->page = (uint32_t)input_take(input, 2) % nr_pages;
     /* Mostly a few pages, now and then many. */
-    ret_op->nr = (uint32_t)take(input, 1);
+    ret_op->nr = (uint32_t)input_take(input, 1);
     ret_op->nr = ret_op->nr < 224 ? ret_op->nr % 16 + 1 : (ret_op->nr - 223) * 24;
     if (ret_op->nr > nr_pages - ret_op->page)
         ret_op->nr = nr_pages - ret_op->page;
-    ret_op->target = (uint32_t)take(input, 2) % nr_pages;
-    ret_op->value = take(input, 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    ret_op->target = (uint32_t)input_take(input, 2) % nr_pages;
+    ret_op->value = input_take(input, 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
     return true;
 }
 
-struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, uint32_t locked_most, bool errors) {
+struct model *model_create(struct machine_ops *ops, uint32_t first, uint32_t nr_pages, uint32_t locked_most,
+                           bool errors) {
     struct model *model = calloc(1, sizeof(*model));
 
     *model = (struct model){
-        .sim = sim,
+        .sim = ops->sim,
+        .ops = ops,
         .first = first,
         .nr_pages = nr_pages,
         .locked_most = locked_most,
@@ -69,8 +65,9 @@ struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, u
     return model;
 }
 
-struct model *model_create_lane(struct sim *sim, uint32_t first, uint32_t nr_pages, unsigned lane, unsigned lanes) {
-    struct model *model = model_create(sim, first, nr_pages, 0, false);
+struct model *model_create_lane(struct machine_ops *ops, uint32_t first, uint32_t nr_pages, unsigned lane,
+                                unsigned lanes) {
+    struct model *model = model_create(ops, first, nr_pages, 0, false);
 
     model->lane = lane;
     model->lanes = lanes;
@@ -213,10 +210,29 @@ static void move_pages(const struct model *model, const struct op *op) {
     }
 }
 
+static void change_machine(struct machine_ops *ops, const struct op *op) {
+    switch (op->kind) {
+    case OP_SWAPOFF:
+        machine_ops_swapoff(ops, op->value >> 1);
+        break;
+    case OP_SWAPON:
+        machine_ops_swapon(ops, op->value >> 1);
+        break;
+    case OP_TUNE:
+        machine_ops_tune(ops, op->value >> 1);
+        break;
+    case OP_FAIL:
+        machine_ops_fail(ops, op->value >> 1);
+        break;
+    default:
+        break;
+    }
+}
+
 void model_apply(struct model *model, const struct op *op) {
     uint32_t end = op->page + op->nr, at = model->first + op->page;
 
-    if (model->lanes > 1 && op->kind > OP_PAGEOUT && op->kind != OP_SLEEP)
+    if (model->lanes > 1 && op->kind > OP_PAGEOUT && op->kind < OP_SLEEP)
         return;
     switch (op->kind) {
     case OP_WRITE:
@@ -268,7 +284,8 @@ void model_apply(struct model *model, const struct op *op) {
     case OP_SLEEP:
         sim_sleep(model->sim, op->value % 1000000);
         break;
-    case OP_KINDS:
+    default:
+        change_machine(model->ops, op);
         break;
     }
 }

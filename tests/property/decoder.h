@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #include "sim/sim.h"
+#include "tests/property/machine_ops.h"
+#include "tests/property/script.h"
 
 enum op_kind {
     OP_WRITE,
@@ -28,6 +30,11 @@ enum op_kind {
     OP_RELEASE,
     OP_MOVE,
     OP_SLEEP,
+    /* From here on: on the machine. */
+    OP_SWAPOFF,
+    OP_SWAPON,
+    OP_TUNE,
+    OP_FAIL,
     OP_KINDS
 };
 
@@ -37,11 +44,6 @@ struct op {
     uint64_t value;
 };
 
-struct input {
-    const uint8_t *bytes;
-    size_t len, used;
-};
-
 /* The next operation on a range of nr_pages. False: the input has ended. */
 bool decode_op(struct input *input, uint32_t nr_pages, struct op *ret_op);
 
@@ -49,26 +51,29 @@ const char *op_name(enum op_kind kind);
 
 /* What a page must be. */
 struct model_page {
-    bool mapped, locked, lost; /* lost: its bytes may be gone, after an injected read error */
+    bool mapped, locked, lost; /* lost: its bytes may be gone, after an injected error */
     uint32_t holds;
     uint8_t *bytes; /* NULL: zeros */
 };
 
 struct model {
     struct sim *sim;
+    struct machine_ops *ops;  /* all models of a machine share them */
     uint32_t first, nr_pages; /* of the managed range; what lies outside is somebody else's */
     uint32_t locked_most;     /* pages that may be locked or held at a time */
-    bool errors;              /* reads may fail */
+    bool errors;              /* pages may be lost */
     unsigned lane, lanes;     /* of each page only the words whose number is lane, modulo lanes, are the model's */
     struct model_page *pages;
 };
 
-struct model *model_create(struct sim *sim, uint32_t first, uint32_t nr_pages, uint32_t locked_most, bool errors);
+struct model *model_create(struct machine_ops *ops, uint32_t first, uint32_t nr_pages, uint32_t locked_most,
+                           bool errors);
 /*
  * One of several models of the same pages, which their tasks share: each has its own words of every page. The pages
  * are mapped, and of the operations only those that change no other task's words are done.
  */
-struct model *model_create_lane(struct sim *sim, uint32_t first, uint32_t nr_pages, unsigned lane, unsigned lanes);
+struct model *model_create_lane(struct machine_ops *ops, uint32_t first, uint32_t nr_pages, unsigned lane,
+                                unsigned lanes);
 void model_destroy(struct model *model);
 /* Does op in the simulated machine and the model; ends the run with a line where they differ. */
 void model_apply(struct model *model, const struct op *op);

@@ -8,15 +8,18 @@
 #include <unistd.h>
 
 static const struct world worlds[] = {
-    {"small", 400, true, memory_world_run, memory_world_small, NULL},
-    {"two_tiers", 400, true, memory_world_run, memory_world_two_tiers, NULL},
-    {"failing_writes", 400, true, memory_world_run, memory_world_failing_writes, NULL},
-    {"failing_reads", 400, true, memory_world_run, memory_world_failing_reads, NULL},
-    {"failing_allocations", 400, true, memory_world_run, memory_world_failing_allocations, NULL},
-    {"shares", 1200, true, memory_world_run_tasks, memory_world_shares, memory_world_own_share},
-    {"words", 1200, true, memory_world_run_tasks, memory_world_words, memory_world_own_words},
-    {"policy", 200, false, policy_world_run, NULL, NULL},
-    {"policy_with_others", 260, false, policy_world_run_with_others, NULL, NULL},
+    {"small", 400, memory_world_run, memory_world_small, NULL},
+    {"two_tiers", 400, memory_world_run, memory_world_two_tiers, NULL},
+    {"failing_writes", 400, memory_world_run, memory_world_failing_writes, NULL},
+    {"failing_reads", 400, memory_world_run, memory_world_failing_reads, NULL},
+    {"failing_allocations", 400, memory_world_run, memory_world_failing_allocations, NULL},
+    {"torn_writes", 400, memory_world_run, memory_world_torn_writes, NULL},
+    {"swap_areas", 400, memory_world_run, memory_world_swap_areas, NULL},
+    {"nodes", 400, memory_world_run, memory_world_nodes, NULL},
+    {"shares", 1200, memory_world_run_tasks, memory_world_shares, memory_world_own_share},
+    {"words", 1200, memory_world_run_tasks, memory_world_words, memory_world_own_words},
+    {"policy", 200, policy_world_run, NULL, NULL},
+    {"policy_with_others", 260, policy_world_run_with_others, NULL, NULL},
 };
 
 /* What to type to see the present run again; shown by whatever ends the program. */
@@ -50,8 +53,8 @@ static void note_replay(const struct world_run *run) {
     /* Bytes that somebody else gave are theirs to show. */
     if (run->bytes)
         return;
-    snprintf(replay, sizeof(replay), "replay with: %s/replay %s %llu\n", self, run->world,
-             (unsigned long long)run->seed);
+    snprintf(replay, sizeof(replay), "replay with: %s/replay %s %llu\nshrink with: tools/soak BUILD --shrink %s %llu\n",
+             self, run->world, (unsigned long long)run->seed, run->world, (unsigned long long)run->seed);
     for (unsigned i = 0; i < 4; i++)
         signal((int[]){SIGABRT, SIGSEGV, SIGBUS, SIGFPE}[i], show_replay);
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sim/sim.h"
+#include "tests/property/machine_ops.h"
 
 #define BYTES_PER_OP 10u
 
@@ -34,10 +34,9 @@ struct world_run {
 struct world {
     const char *name;
     unsigned nr_ops;
-    bool decodes; /* takes world_run.bytes */
     void (*run)(const struct world *world, const struct world_run *run);
     struct sim_config (*machine)(uint64_t seed);
-    struct model *(*make)(struct sim *sim, const struct sim_config *config, unsigned worker);
+    struct model *(*make)(struct machine_ops *ops, const struct sim_config *config, unsigned worker);
 };
 
 /* The world_nr'th of all, or NULL; the one of a name, or NULL. */
@@ -56,7 +55,7 @@ uint32_t world_draw(uint64_t *state, uint32_t limit);
 uint64_t world_draw_start(uint64_t seed, unsigned op);
 _Noreturn void world_fail(const struct world_run *run, unsigned op, const char *what);
 
-/* memory_world.c */
+/* memory_world.c, memory_machines.c */
 void memory_world_run(const struct world *world, const struct world_run *run);
 void memory_world_run_tasks(const struct world *world, const struct world_run *run);
 struct sim_config memory_world_small(uint64_t seed);
@@ -64,10 +63,15 @@ struct sim_config memory_world_two_tiers(uint64_t seed);
 struct sim_config memory_world_failing_writes(uint64_t seed);
 struct sim_config memory_world_failing_reads(uint64_t seed);
 struct sim_config memory_world_failing_allocations(uint64_t seed);
+struct sim_config memory_world_torn_writes(uint64_t seed);
+struct sim_config memory_world_swap_areas(uint64_t seed);
+struct sim_config memory_world_nodes(uint64_t seed);
 struct sim_config memory_world_shares(uint64_t seed);
 struct sim_config memory_world_words(uint64_t seed);
-struct model *memory_world_own_share(struct sim *sim, const struct sim_config *config, unsigned worker);
-struct model *memory_world_own_words(struct sim *sim, const struct sim_config *config, unsigned worker);
+/* world->machine's, a quarter of it if the run is to be small. */
+struct sim_config memory_world_machine(const struct world *world, const struct world_run *run);
+struct model *memory_world_own_share(struct machine_ops *ops, const struct sim_config *config, unsigned worker);
+struct model *memory_world_own_words(struct machine_ops *ops, const struct sim_config *config, unsigned worker);
 /* policy_world.c */
 void policy_world_run(const struct world *world, const struct world_run *run);
 void policy_world_run_with_others(const struct world *world, const struct world_run *run);

@@ -11,9 +11,12 @@ static unsigned available, nr_freed;
 static gfp_t masks[8];
 static unsigned nr_masks;
 static char elements[64];
+static void *comes_back_meanwhile; /* during the next call of the allocator */
 
 static void *alloc_element(gfp_t gfp, void *data) {
     assert_ptr_equal(data, &available);
+    if (comes_back_meanwhile)
+        mempool_free(&pool, comes_back_meanwhile), comes_back_meanwhile = NULL;
     if (nr_masks < 8)
         masks[nr_masks++] = gfp;
     return available ? &elements[--available] : NULL;
@@ -179,6 +182,18 @@ static void a_resize_shrinks_at_once_and_grows_as_elements_come_back(void **stat
     assert_int_equal(mempool_resize(&pool, 0, GFP_KERNEL), MM_INVAL);
 }
 
+static void an_element_too_many_goes_back_to_the_allocator(void **state) {
+    (void)state;
+    available = 0;
+    comes_back_meanwhile = mempool_alloc(&pool, GFP_KERNEL);
+    assert_int_equal(pool.nr, 3);
+    available = 1;
+    /* One is missing; when it has been had, it is missing no more. */
+    assert_int_equal(mempool_resize(&pool, 4, GFP_KERNEL), MM_OK);
+    assert_int_equal(pool.nr, 4);
+    assert_int_equal(nr_freed, 1);
+}
+
 static void a_pool_of_frames_keeps_them_through_exhaustion(void **state) {
     struct mempool_pages pages = {fake->machine, 2};
     struct mempool frames;
@@ -208,6 +223,7 @@ int main(void) {
         POOL(it_asks_the_allocator_again_every_five_seconds),
         POOL(a_host_that_can_wait_for_a_word_is_asked_to),
         POOL(a_resize_shrinks_at_once_and_grows_as_elements_come_back),
+        POOL(an_element_too_many_goes_back_to_the_allocator),
         POOL(a_pool_of_frames_keeps_them_through_exhaustion),
     };
 

@@ -3,8 +3,10 @@
 #include "tests/unit/fake_platform.h"
 
 #include "mm/buddy.h"
+#include "mm/check.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
+#include "mm/watermark.h"
 
 /* SPEC A14 */
 static void batch_sizes_are_those_of_the_table(void **state) {
@@ -34,6 +36,27 @@ static void a_large_zone_has_hot_186_31_and_cold_62_15(void **state) {
     fake_finish(fake);
     fake = fake_boot(4096, 1);
     assert_sizes(fake, 0, 1, 0, 1);
+    fake_finish(fake);
+}
+
+static void lists_that_become_shorter_give_back_what_they_had(void **state) {
+    struct fake *fake = fake_boot(131072, 1);
+    struct zone *zone = fake_zone(fake, 0, ZONE_NORMAL);
+    struct tunables tune = fake->machine->tune;
+    struct page *pages[400];
+
+    (void)state;
+    tune.percpu_pagelist_fraction = 8;
+    assert_int_equal(machine_tune(fake->machine, &tune), MM_OK);
+    for (unsigned i = 0; i < 400; i++)
+        pages[i] = alloc_pages(fake->machine, GFP_HIGHUSER_MOVABLE, 0);
+    for (unsigned i = 0; i < 400; i++)
+        __free_pages(fake->machine, pages[i], 0);
+    assert_true(zone_pcp_pages(zone) >= 400);
+    tune.percpu_pagelist_fraction = 0;
+    assert_int_equal(machine_tune(fake->machine, &tune), MM_OK);
+    assert_int_equal(zone_pcp_pages(zone), 0);
+    assert_null(mm_check(fake->machine));
     fake_finish(fake);
 }
 
@@ -115,6 +138,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_sizes_are_those_of_the_table),
         cmocka_unit_test(a_large_zone_has_hot_186_31_and_cold_62_15),
+        cmocka_unit_test(lists_that_become_shorter_give_back_what_they_had),
         cmocka_unit_test(reaching_high_returns_batch_pages_from_the_tail),
         cmocka_unit_test(allocation_takes_the_page_freed_last),
         cmocka_unit_test(a_small_zone_flushes_every_free_at_once),

@@ -129,6 +129,8 @@ static void a_stall_that_never_ends_is_100_percent(void **state) {
     fake->now_ns += 20000 * SECOND;
     assert_int_equal(psi_average(fake->machine, PSI_SOME, PSI_AVG300), 10000);
     assert_int_equal(psi_average(fake->machine, PSI_FULL, PSI_AVG10), 10000);
+    assert_text("some avg10=100.00 avg60=100.00 avg300=100.00 total=20000000000\n"
+                "full avg10=100.00 avg60=100.00 avg300=100.00 total=20000000000\n");
     atomic_store(&fake->init_task.flags, 0);
 }
 

@@ -351,6 +351,7 @@ static void kswapd_leaves_a_zone_with_more_than_8_times_pages_high_alone(void **
     assert_int_equal(vm_event(sim, PGSCAN_KSWAPD + ZONE_DMA) + vm_event(sim, PGREFILL + ZONE_DMA), 0);
     assert_int_equal(atomic_load(&dma->nr_scan_active), 0);
     assert_int_not_equal(vm_event(sim, PGSCAN_KSWAPD + ZONE_NORMAL), 0);
+    assert_int_not_equal(vm_event(sim, PGREFILL + ZONE_NORMAL), 0);
 
     /* One page less than eight times, and it is scanned with the other. */
     dma->pages_high = zone_page_state(dma, NR_FREE_PAGES) / 8 + 1;

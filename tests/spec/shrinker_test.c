@@ -72,8 +72,12 @@ static void a_scan_of_nothing_counts_as_32_and_dear_objects_are_scanned_less(voi
     shrink_slab(fake->machine, 0, GFP_KERNEL, 999);
     assert_int_equal(atomic_load(&cheap.shrinker.backlog), 64);
     assert_int_equal(atomic_load(&dear.shrinker.backlog), 16);
-    unregister_shrinker(fake->machine, &dear.shrinker);
+    /* In the order in which they came: the first is the last of the list. */
     unregister_shrinker(fake->machine, &cheap.shrinker);
+    shrink_slab(fake->machine, 0, GFP_KERNEL, 999);
+    assert_int_equal(atomic_load(&cheap.shrinker.backlog), 64);
+    assert_int_equal(atomic_load(&dear.shrinker.backlog), 32);
+    unregister_shrinker(fake->machine, &dear.shrinker);
     assert_null(fake->machine->shrinkers);
     fake_finish(fake);
 }

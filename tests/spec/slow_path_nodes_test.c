@@ -61,6 +61,41 @@ static void with_node_scope_the_next_node_is_reclaimed_before_anybody_is_killed(
     assert_int_equal(fake->nr_kills, 0);
 }
 
+static unsigned nr_zones_of_call[4];
+
+static unsigned long no_progress_but_counted(struct machine *m, const struct zonelist *list, unsigned order, gfp_t gfp,
+                                             unsigned call) {
+    unsigned nr = 0;
+
+    (void)m, (void)order, (void)gfp;
+    while (list->zones[nr])
+        nr++;
+    nr_zones_of_call[call % 4] = nr;
+    return 0;
+}
+
+/* Each further node once, however many zones it has. */
+static void a_node_of_two_zones_is_reclaimed_as_one(void **state) {
+    static const struct memory_range ranges[] = {{0, 4096, 0, ZONE_DMA},
+                                                 {4096, 12288, 0, ZONE_NORMAL},
+                                                 {16384, 4096, 1, ZONE_DMA},
+                                                 {20480, 12288, 1, ZONE_NORMAL}};
+    const struct memory_map map = {.ranges = ranges, .nr_ranges = 4, .nr_cpus = 1, .nr_nodes = 2};
+
+    (void)state;
+    fake_finish(fake);
+    fake = fake_boot_map(&map);
+    fake->machine->tune.zonelist_order = ZONELIST_NODE;
+    build_all_zonelists(fake->machine);
+    for_each_populated_zone(fake->machine, zone) while (__rmqueue(zone, 0, MIGRATE_MOVABLE));
+    refresh_vm_stats(fake->machine);
+    fake_vmscan.reclaim = no_progress_but_counted;
+    assert_null(request(GFP_NOFS | __GFP_NORETRY, 0));
+    assert_int_equal(fake_vmscan.calls, 2);
+    assert_int_equal(nr_zones_of_call[1], 4);
+    assert_int_equal(nr_zones_of_call[2], 2);
+}
+
 /* Section 0: reclaim itself goes over the list. */
 static void with_zonelist_scope_there_is_one_call_a_round(void **state) {
     (void)state;
@@ -77,6 +112,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario(this_node_below_low_is_null_without_a_wake_or_a_warning),
         scenario(with_node_scope_the_next_node_is_reclaimed_before_anybody_is_killed),
+        scenario(a_node_of_two_zones_is_reclaimed_as_one),
         scenario(with_zonelist_scope_there_is_one_call_a_round),
     };
 

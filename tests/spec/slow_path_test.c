@@ -39,6 +39,22 @@ static void drain_runs_once_per_reclaim_round_for_orders_above_0(void **state) {
     assert_int_equal(zone_pcp_pages(zone), 0);
 }
 
+static unsigned long takes_a_while(struct machine *machine, const struct zonelist *list, unsigned order, gfp_t gfp,
+                                   unsigned call) {
+    fake->now_ns += 1000;
+    return frees_100_on_the_last_call(machine, list, order, gfp, call);
+}
+
+static void time_spent_reclaiming_is_counted(void **state) {
+    (void)state;
+    give_up_after = 4;
+    fake_vmscan.reclaim = takes_a_while;
+    leave_free(200);
+    assert_non_null(request(GFP_NOFS, 0));
+    assert_int_equal(fake_vmscan.calls, 4);
+    assert_int_equal(atomic_load(&fake->machine->direct_reclaim_ns), 4000);
+}
+
 /* SPEC A17 */
 static void order_0_never_drains(void **state) {
     (void)state;
@@ -174,6 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario(drain_runs_once_per_reclaim_round_for_orders_above_0),
         scenario(order_0_never_drains),
+        scenario(time_spent_reclaiming_is_counted),
         scenario(memalloc_is_set_during_reclaim_and_cleared_afterwards),
         scenario(nofs_order_0_without_progress_loops_with_20_ms_waits_and_never_kills),
         scenario(nofs_order_3_without_progress_loops_with_20_ms_waits_and_never_kills),

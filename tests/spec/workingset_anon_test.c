@@ -13,7 +13,7 @@
 #include "mm/page_alloc.h"
 #include "mm/page_io.h"
 #include "mm/page_list.h"
-#include "mm/streamed.h"
+#include "mm/probation.h"
 #include "mm/swap_state.h"
 #include "mm/workingset.h"
 
@@ -67,7 +67,7 @@ static bool survives_a_round(uint32_t index) {
     page_list_init(&again);
     assert_true(isolate_lru_page(m, page));
     page_list_add(m, &list, page);
-    park_streamed(m, &list, &again);
+    park_on_probation(m, &list, &again);
     shrink_page_list(m, &list, &sc);
     putback_lru_pages(m, &list);
     putback_lru_pages(m, &again);
@@ -131,7 +131,7 @@ static void a_touch_after_that_makes_it_active(void **state) {
     assert_true(survives_a_round(0));
     touch(0);
     assert_true(is_active(0));
-    assert_false(page_test(sim_page(sim, 0), PG_streamed));
+    assert_false(page_test(sim_page(sim, 0), PG_probation));
 }
 
 static void a_page_that_cannot_be_parked_becomes_active(void **state) {

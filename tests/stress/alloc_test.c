@@ -6,12 +6,9 @@
 #include "tests/unit/fake_platform.h"
 #include "tests/unit/fake_vmscan.h"
 
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "mm/buddy.h"
 #include "mm/page_alloc.h"
@@ -138,13 +135,6 @@ static void *work(void *arg) {
     return NULL;
 }
 
-#ifndef __SANITIZE_THREAD__ /* which knows nothing of membarrier */
-static void barrier(void *host) {
-    (void)host;
-    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-}
-#endif
-
 static void nothing_is_lost_or_given_twice_by_threads_at_once(void **state) {
     static struct worker workers[THREADS];
     struct zone *zone;
@@ -152,10 +142,6 @@ static void nothing_is_lost_or_given_twice_by_threads_at_once(void **state) {
 
     (void)state;
     fake = fake_boot(NR_PAGES, 2);
-#ifndef __SANITIZE_THREAD__
-    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-    fake->platform.barrier = barrier;
-#endif
     zone = fake_zone(fake, 0, ZONE_NORMAL);
     for (unsigned order = 0; order < MAX_ORDER; order++)
         before[order] = nr_free_blocks(zone, order);

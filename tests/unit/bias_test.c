@@ -83,6 +83,23 @@ static void a_task_alone_becomes_owner_and_another_takes_it_away(void **state) {
     assert_int_equal(barriers, 2);
 }
 
+static void ownership_does_not_get_dearer_without_end(void **state) {
+    struct task one = {.comm = "one"}, two = {.comm = "two"};
+
+    (void)state;
+    if (!WITH_BARRIER)
+        skip();
+    for (unsigned wanted = 1u << 18; wanted < 1u << 22; wanted *= 2) {
+        bias.wanted = wanted < 1u << 20 ? wanted : 1u << 20;
+        bias.run = bias.wanted - 1;
+        bias.last = &one;
+        take_times(&one, 1);
+        assert_ptr_not_equal(atomic_load(&bias.owner), &bias.nobody);
+        take_times(&two, 1);
+        assert_int_equal(bias.wanted, wanted < 1u << 20 ? 2 * wanted : 1u << 20);
+    }
+}
+
 static void who_takes_turns_owns_nothing(void **state) {
     struct task one = {.comm = "one"}, two = {.comm = "two"};
 
@@ -172,6 +189,7 @@ static void threads_exclude_each_other_while_ownership_changes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         bias_unit_test(a_task_alone_becomes_owner_and_another_takes_it_away),
+        bias_unit_test(ownership_does_not_get_dearer_without_end),
         bias_unit_test(who_takes_turns_owns_nothing),
         bias_unit_test(without_a_barrier_nobody_becomes_owner),
         bias_unit_test(a_fifth_task_gets_no_slot),

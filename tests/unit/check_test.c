@@ -6,6 +6,7 @@
 #include "mm/check.h"
 #include "mm/oom_kill.h"
 #include "mm/page_alloc.h"
+#include "mm/shard.h"
 
 static struct fake *fake;
 static struct machine *m;
@@ -34,6 +35,41 @@ static void free_counters_that_lie_are_noticed(void **state) {
     mod_zone_page_state(zone, NR_FREE_PAGES, -1);
     atomic_fetch_add(&m->vm_stat[NR_FREE_PAGES], 1);
     assert_string_equal(mm_check(m), "vmstat: a global counter is not the sum over the zones");
+}
+
+static void counters_of_pages_in_use_that_lie_are_noticed(void **state) {
+    static const struct {
+        enum zone_stat_item item;
+        const char *wrong;
+    } counters[] = {
+        {NR_ANON_PAGES, "vmstat: NR_ANON_PAGES is not the number of mapped pages without a file"},
+        {NR_FILE_PAGES, "vmstat: NR_FILE_PAGES is not the number of pages in files and the swap cache"},
+        {NR_WRITEBACK, "vmstat: NR_WRITEBACK is not the number of pages that are being written"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        mod_zone_page_state(zone, counters[i].item, 1);
+        assert_string_equal(mm_check(m), counters[i].wrong);
+        mod_zone_page_state(zone, counters[i].item, -1);
+    }
+}
+
+static void links_that_do_not_agree_are_noticed(void **state) {
+    uint32_t index = PAGEBLOCK_NONE, next, was;
+
+    (void)state;
+    for (uint32_t i = 0; i < 16384 / PAGEBLOCK_PAGES; i++)
+        if (zone->pageblocks[i].place != PLACE_NONE && zone->pageblocks[i].next != PAGEBLOCK_NONE)
+            index = i;
+    assert_int_not_equal(index, PAGEBLOCK_NONE);
+    next = zone->pageblocks[index].next;
+    was = zone->pageblocks[next].prev;
+    for (uint32_t i = 0; i < 2; i++) {
+        zone->pageblocks[next].prev = (uint32_t[]){PAGEBLOCK_NONE, next}[i];
+        assert_string_equal(shard_check(zone, index), "buddy: a list's links do not agree");
+        zone->pageblocks[next].prev = was;
+    }
 }
 
 static void a_delta_beyond_its_threshold_is_noticed(void **state) {
@@ -142,6 +178,8 @@ static void a_bad_page_taints(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         check_unit_test(free_counters_that_lie_are_noticed),
+        check_unit_test(counters_of_pages_in_use_that_lie_are_noticed),
+        check_unit_test(links_that_do_not_agree_are_noticed),
         check_unit_test(a_delta_beyond_its_threshold_is_noticed),
         check_unit_test(marks_out_of_order_and_a_wrong_priority_are_noticed),
         check_unit_test(what_a_task_left_behind_is_noticed),

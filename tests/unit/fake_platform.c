@@ -2,6 +2,7 @@
 #include "tests/unit/fake_platform.h"
 
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -156,6 +157,15 @@ static void fake_assert_failed(void *host, const char *file, int line, const cha
         longjmp(*fake->on_panic, 1);
 }
 
+#ifdef __SANITIZE_THREAD__ /* which knows nothing of membarrier */
+#define fake_barrier NULL
+#else
+static void fake_barrier(void *host) {
+    (void)host;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+#endif
+
 static const struct platform fake_calls = {
     .now_ns = fake_now_ns,
     .sleep = fake_sleep,
@@ -167,6 +177,7 @@ static const struct platform fake_calls = {
     .for_each_task = fake_for_each_task,
     .lock_wait = fake_lock_wait,
     .lock_wake = fake_lock_wake,
+    .barrier = fake_barrier,
     .lock_taken = fake_lock_taken,
     .lock_dropped = fake_lock_dropped,
     .wake_kswapd = fake_wake_kswapd,
@@ -189,6 +200,7 @@ struct fake *fake_boot_map(const struct memory_map *map) {
     fake->map.ranges = fake->ranges;
     fake->platform = fake_calls;
     fake->platform.host = fake;
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     fake->init_task.comm = "init_task";
     fake->arena_bytes = ((size_t)last->start_pfn + last->nr_pages) << PAGE_SHIFT;
     fake->map.arena =

@@ -4,6 +4,8 @@
  * and counters of what the core asked for.
  *
  * Current task and CPU are each thread's own, so that tests with real threads can use it too; locks wait on futexes.
+ * Threads that allocate each choose a task of their own, or set platform.barrier to NULL: the locks of per-CPU lists
+ * belong to tasks.
  * What it leaves out (address spaces, swap) is NULL in fake->platform and for the test to fill in.
  */
 #ifndef TESTS_FAKE_PLATFORM_H

@@ -46,7 +46,9 @@ static void a_zones_first_frames_bring_it_into_the_zonelists(void **state) {
     (void)state;
     assert_false(populated_zone(movable));
     assert_ptr_equal(gfp_zonelist(m, GFP_HIGHUSER_MOVABLE)->zones[0], zone);
+    assert_int_equal(m->nodes[0]->nr_zones, ZONE_NORMAL + 1);
     assert_int_equal(online_pages(m, 5120, 512), MM_OK);
+    assert_int_equal(m->nodes[0]->nr_zones, ZONE_MOVABLE + 1);
     page = alloc_pages(m, GFP_HIGHUSER_MOVABLE, 0);
     assert_ptr_equal(page_zone(m, page), movable);
     put_page(m, page);

@@ -7,8 +7,14 @@
 #include <cmocka.h>
 
 #include "mm/lru.h"
+#include "mm/lock.h"
 #include "mm/mmap.h"
+#include "mm/page_alloc.h"
+#include "mm/page_list.h"
 #include "mm/page_table.h"
+#include "mm/park.h"
+#include "mm/rmap.h"
+#include "mm/swap_area.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "tests/unit/sim_pages.h"
@@ -46,6 +52,8 @@ static void each_fault_says_what_it_was(void **state) {
     assert_int_equal(vm_event(sim, PGMAJFAULT), 1);
     assert_int_equal(vm_event(sim, PSWPIN), 1);
     assert_int_equal(vm_event(sim, PSWPOUT), 1);
+    assert_int_equal(vm_event(sim, PGPGIN), PAGE_SIZE / 512);
+    assert_int_equal(vm_event(sim, PGPGOUT), PAGE_SIZE / 512);
     sim_pages_finish(sim);
 }
 
@@ -207,9 +215,69 @@ static void a_page_back_from_an_exclusive_area_gives_up_its_slot(void **state) {
     sim_pages_finish(sim);
 }
 
+static void a_range_is_clipped_to_the_managed_one(void **state) {
+    struct sim *sim = sim_pages_boot_plain();
+    struct mm *mm = sim_mm(sim);
+
+    (void)state;
+    write_pages(sim, 0, 4);
+    write_pages(sim, SIM_PAGES_REGION - 4, 4);
+    read_lock(mm->machine->platform, &mm->mmap_lock);
+    zap_page_range(mm, mm->start - 16 * PAGE_SIZE, mm->end + 16 * PAGE_SIZE);
+    read_unlock(mm->machine->platform, &mm->mmap_lock);
+    assert_int_equal(mm->nr_rss, 0);
+    sim_pages_finish(sim);
+}
+
+static void a_page_that_cannot_be_read_cannot_be_held_or_locked(void **state) {
+    struct sim *sim = sim_pages_boot((struct sim_device_config){.nr_slots = 4096, .read_error_permille = 1000});
+
+    (void)state;
+    write_listed_pages(sim, 8);
+    sim_cool(sim, 0, 8, true);
+    assert_int_equal(sim_hold(sim, 3), MM_IO);
+    assert_int_equal(sim_mlock(sim, 4, 2), MM_IO);
+    assert_int_equal(sim_mm(sim)->nr_locked, 0);
+    sim_munlock(sim, 4, 2);
+    sim_pages_finish(sim);
+}
+
+/* Between swapped pages there are others, whose frames' numbers are those of slots in use. */
+static void a_stream_reads_only_what_is_swapped(void **state) {
+    struct sim *sim = sim_pages_boot_plain();
+    swp_entry_t others[4096];
+    unsigned nr_others = 0;
+    unsigned long reads;
+
+    (void)state;
+    write_pages(sim, 0, 1024);
+    lru_add_drain(sim_machine(sim));
+    sim_cool(sim, 0, 1024, true);
+    while ((others[nr_others] = get_swap_page(sim_machine(sim))).val)
+        nr_others++;
+    for (uint32_t page = 700; page < 704; page++)
+        expect_pages(sim, page, 1);
+    for (uint32_t page = 700; page < 704; page++)
+        assert_int_not_equal(swap_count(sim_machine(sim), pte_entry(sim_pte(sim, page))), 0);
+    sim_machine(sim)->tune.fault_around_max = 32;
+    reads = sim_counts(sim).reads;
+    for (uint32_t page = 690; page < 700; page++)
+        expect_pages(sim, page, 1);
+    assert_int_equal(sim_counts(sim).reads, reads + 10);
+    for (uint32_t page = 713; page >= 704; page--)
+        expect_pages(sim, page, 1);
+    assert_int_equal(sim_counts(sim).reads, reads + 20);
+    while (nr_others)
+        swap_free(sim_machine(sim), others[--nr_others]);
+    sim_pages_finish(sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fault_says_what_it_was),
+        cmocka_unit_test(a_stream_reads_only_what_is_swapped),
+        cmocka_unit_test(a_range_is_clipped_to_the_managed_one),
+        cmocka_unit_test(a_page_that_cannot_be_read_cannot_be_held_or_locked),
         cmocka_unit_test(a_fault_where_nothing_is_mapped_is_left_to_the_program),
         cmocka_unit_test(a_touched_parked_page_becomes_active),
         cmocka_unit_test(plenty_of_memory_gives_a_first_touch_its_chunk),

@@ -156,6 +156,15 @@ static void a_file_page_moves_dirty_as_it_is_and_its_mappings_go(void **state) {
     /* Touched a moment ago: it is not torn away. */
     assert_int_equal(move(old, &new), MM_BUSY);
     sim_file_clear_accessed(file);
+    /* Nor while the host keeps something at it. */
+    page_set(old, PG_private);
+    assert_int_equal(move(old, &new), MM_BUSY);
+    page_clear(old, PG_private);
+    /* Nor while somebody uses it. */
+    get_page(old);
+    assert_int_equal(move(old, &new), MM_BUSY);
+    put_page(m, old);
+    assert_ptr_equal(page_mapping(old), sim_file_mapping(file));
     assert_int_equal(move(old, &new), MM_OK);
     assert_false(page_mapped(new));
     assert_true(page_test(new, PG_dirty));

@@ -309,6 +309,23 @@ static void leaves_that_have_emptied_are_given_back(void **state) {
     assert_in_range(nr_taken, 6, before / 8);
 }
 
+/* A gap that comes about behind the last area of a leaf is found, wherever the leaf ends. */
+static void a_gap_at_the_edge_of_a_leaf_is_found(void **state) {
+    (void)state;
+    for (unsigned k = 1; k < 400; k++) {
+        areas_finish(&mm);
+        assert_int_equal(areas_init(&mm), MM_OK);
+        for (unsigned i = 0; i < 450; i++)
+            assert_int_equal(area_set_range(&mm, at(2 * i), at(2 * i + 1), VM_READ), MM_OK);
+        assert_int_equal(area_clear_range(&mm, at(2 * k + 2), at(2 * k + 12)), MM_OK);
+        assert_int_equal(area_set_range(&mm, at(2 * k + 1), at(2 * k + 2), VM_WRITE), MM_OK);
+        assert_int_equal(find_free_range(&mm, 0, 5 * PAGE_SIZE, PAGE_SIZE), at(2 * k + 2));
+        assert_int_equal(area_clear_range(&mm, at(2 * k), at(2 * k + 1)), MM_OK);
+        assert_int_equal(area_clear_range(&mm, at(2 * k + 1), at(2 * k + 2)), MM_OK);
+        assert_int_equal(find_free_range(&mm, 0, 12 * PAGE_SIZE, PAGE_SIZE), at(2 * k - 1));
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -323,6 +340,7 @@ int main(void) {
         TEST(no_range_is_found_where_none_fits),
         TEST(forty_thousand_areas_fit),
         TEST(leaves_that_have_emptied_are_given_back),
+        TEST(a_gap_at_the_edge_of_a_leaf_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "mm/check.h"
 #include "mm/lock.h"
 #include "mm/mmap.h"
 #include "mm/page_table.h"
@@ -140,11 +141,115 @@ static void what_might_be_had_is_files_swap_and_what_is_free_beyond_the_reserve(
     sim_destroy(sim);
 }
 
+static void an_area_that_lacks_memory_for_its_tables_is_not_there(void **state) {
+    (void)state;
+    for (unsigned nth = 0; nth < 3; nth++) {
+        const struct sim_config config = {.seed = 4, .ram_pages = 2048, .nr_cpus = 1};
+        struct sim *sim = sim_create(&config);
+        struct machine *m = sim_machine(sim);
+        unsigned long before = nr_free(sim);
+        unsigned type;
+
+        /* The table of areas, the swap cache, the map of slots. */
+        sim_fail_allocations(sim, nth, 1);
+        assert_int_equal(swap_add(m, 64, 0, 0, &type), MM_NOMEM);
+        assert_int_equal(m->total_swap_pages, 0);
+        if (nth < 2)
+            assert_int_equal(nr_free(sim), before);
+        assert_int_equal(swap_add(m, 64, 0, 0, &type), MM_OK);
+        assert_int_equal(type, 0);
+        sim_destroy(sim);
+    }
+}
+
+static void the_33rd_area_is_refused_and_loses_no_memory(void **state) {
+    struct sim *sim = machine(5, 0);
+    struct machine *m = sim_machine(sim);
+    unsigned long before;
+    unsigned type;
+
+    (void)state;
+    for (unsigned i = 1; i < MAX_SWAPFILES; i++)
+        assert_int_equal(swap_add(m, 64, 0, 0, &type), MM_OK);
+    before = nr_free(sim);
+    assert_int_equal(swap_add(m, 64, 0, 0, &type), MM_NOMEM);
+    assert_int_equal(nr_free(sim), before);
+    sim_destroy(sim);
+}
+
+static const void *header_of(uint32_t nr_pages) {
+    static _Alignas(4) uint8_t page[PAGE_SIZE];
+    const struct swap_header header = {.last_page = nr_pages - 1};
+
+    swap_header_write(&header, page);
+    return page;
+}
+
+struct comer {
+    struct sim *sim;
+    enum mm_status status;
+    enum swap_refusal why;
+};
+
+/* All call the same file by the same name. */
+static void swap_on(struct sim *sim, void *arg) {
+    struct comer *comer = arg;
+    const struct swap_source source = {.header = header_of(64), .nr_pages = 64, .identity = 77};
+    unsigned type;
+
+    atomic_store(&sim_current(sim)->flags, TASK_SYS_ADMIN);
+    comer->status = swapon(sim_machine(sim), &source, 0, &type, &comer->why);
+}
+
+static void of_tasks_that_take_one_file_into_use_at_once_one_succeeds(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        const struct sim_config config = {.seed = seed, .ram_pages = 2048, .nr_cpus = 1, .switch_permille = 500};
+        struct sim *sim = sim_create(&config);
+        struct comer comers[3];
+        unsigned nr_ok = 0;
+
+        for (unsigned i = 0; i < 3; i++)
+            sim_spawn(sim, swap_on, &comers[i]);
+        sim_join(sim);
+        for (unsigned i = 0; i < 3; i++) {
+            nr_ok += comers[i].status == MM_OK;
+            assert_true(comers[i].status == MM_OK || comers[i].why == SWAP_ACTIVE);
+        }
+        assert_int_equal(nr_ok, 1);
+        assert_int_equal(sim_machine(sim)->total_swap_pages, 62);
+        assert_null(mm_check(sim_machine(sim)));
+        sim_destroy(sim);
+    }
+}
+
+static void swapon_without_memory_says_so(void **state) {
+    struct comer comer;
+
+    (void)state;
+    for (unsigned nth = 0; nth < 3; nth++) {
+        const struct sim_config config = {.seed = 6, .ram_pages = 2048, .nr_cpus = 1};
+        struct sim *sim = sim_create(&config);
+
+        sim_fail_allocations(sim, nth, 1);
+        swap_on(sim, &comer);
+        assert_int_equal(comer.status, MM_NOMEM);
+        assert_int_equal(comer.why, SWAP_NO_MEMORY);
+        swap_on(sim, &comer);
+        assert_int_equal(comer.status, MM_OK);
+        sim_destroy(sim);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_space_that_lacks_memory_loses_none),
         cmocka_unit_test(an_address_space_beyond_the_last_number_is_refused_and_loses_no_memory),
         cmocka_unit_test(a_move_that_lacks_memory_for_its_tables_does_nothing),
+        cmocka_unit_test(an_area_that_lacks_memory_for_its_tables_is_not_there),
+        cmocka_unit_test(the_33rd_area_is_refused_and_loses_no_memory),
+        cmocka_unit_test(of_tasks_that_take_one_file_into_use_at_once_one_succeeds),
+        cmocka_unit_test(swapon_without_memory_says_so),
         cmocka_unit_test(what_might_be_had_is_files_swap_and_what_is_free_beyond_the_reserve),
     };
 

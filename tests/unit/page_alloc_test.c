@@ -7,6 +7,7 @@
 
 #include "mm/buddy.h"
 #include "mm/compound.h"
+#include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
 
@@ -332,6 +333,44 @@ static void a_page_freed_in_use_is_reported_and_repaired(void **state) {
     assert_all_free();
 }
 
+static void blocks_in_a_state_that_they_must_not_be_in_are_repaired_or_kept_out(void **state) {
+    struct page *block = alloc_pages(m, GFP_KERNEL, 2), *pages[3];
+
+    (void)state;
+    page_set(block, PG_private);
+    __free_pages(m, block, 2);
+    assert_one_bad_page();
+    assert_false(page_test(block, PG_private));
+    assert_true(frame_is_free(zone, page_to_pfn(m, block)));
+    /* One that is free already stays where it is. */
+    atomic_store(&block->count, 1);
+    __free_pages(m, block, 2);
+    assert_one_bad_page();
+    assert_true(frame_is_free(zone, page_to_pfn(m, block)));
+    /* Flags that do no harm are forgotten, in passing. */
+    block = alloc_pages(m, GFP_KERNEL, 2);
+    page_set(block, PG_uptodate);
+    __free_pages(m, block, 2);
+    assert_int_equal(atomic_load(&m->nr_bad_pages), 0);
+    assert_false(page_test(block, PG_uptodate));
+    page_set(block, PG_uptodate);
+    assert_ptr_equal(alloc_pages(m, GFP_KERNEL, 2), block);
+    assert_int_equal(atomic_load(&m->nr_bad_pages), 0);
+    assert_false(page_test(block, PG_uptodate));
+    __free_pages(m, block, 2);
+    /* Among many, the bad one is left out. */
+    for (unsigned i = 0; i < 3; i++)
+        pages[i] = alloc_pages(m, GFP_KERNEL, 0);
+    page_set(pages[1], PG_reserved);
+    release_pages(m, pages, 3, true);
+    assert_int_equal(atomic_load(&m->nr_bad_pages), 0);
+    assert_true(page_test(pages[0], PG_pcp) && page_test(pages[2], PG_pcp));
+    assert_false(page_test(pages[1], PG_pcp));
+    page_clear(pages[1], PG_reserved);
+    free_hot_page(m, pages[1]);
+    assert_all_free();
+}
+
 static void a_page_that_is_on_a_list_is_not_freed_again(void **state) {
     struct page *page = alloc_pages(m, GFP_KERNEL, 0);
 
@@ -396,6 +435,7 @@ int main(void) {
         alloc_unit_test(a_frame_that_had_the_cores_bytes_is_announced_when_it_becomes_mapped_memory),
         alloc_unit_test(events_count_pages_by_zone),
         alloc_unit_test(a_page_freed_in_use_is_reported_and_repaired),
+        alloc_unit_test(blocks_in_a_state_that_they_must_not_be_in_are_repaired_or_kept_out),
         alloc_unit_test(a_page_that_is_on_a_list_is_not_freed_again),
         alloc_unit_test(a_page_found_bad_when_it_is_handed_out_is_repaired),
         alloc_unit_test(a_reserved_page_is_neither_freed_nor_handed_out),

@@ -2,6 +2,7 @@
 #include "tests/unit/fake_platform.h"
 
 #include "mm/buddy.h"
+#include "mm/page_list.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -165,11 +166,33 @@ static void a_list_keeps_order_both_ways_while_pages_come_and_go(void **state) {
     assert_list(&list, (const uint32_t[]){5}, 1);
 }
 
+static void a_list_goes_in_front_of_another_in_its_order(void **state) {
+    struct page_list list, from;
+
+    (void)state;
+    page_list_init(&list);
+    page_list_init(&from);
+    list_splice_head(fake->machine, &list, &from);
+    assert_list(&list, NULL, 0);
+    list_add_tail(fake->machine, &from, page_at(1));
+    list_add_tail(fake->machine, &from, page_at(2));
+    list_splice_head(fake->machine, &list, &from);
+    assert_list(&list, (uint32_t[]){1, 2}, 2);
+    assert_list(&from, NULL, 0);
+    list_add_tail(fake->machine, &from, page_at(3));
+    list_add_tail(fake->machine, &from, page_at(4));
+    list_splice_head(fake->machine, &list, &from);
+    assert_list(&list, (uint32_t[]){3, 4, 1, 2}, 4);
+    list_splice_head(fake->machine, &list, &from);
+    assert_list(&list, (uint32_t[]){3, 4, 1, 2}, 4);
+}
+
 #define page_unit_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         page_unit_test(a_free_page_gives_no_reference),
+        page_unit_test(a_list_goes_in_front_of_another_in_its_order),
         page_unit_test(a_locked_page_cannot_be_locked_again),
         page_unit_test(the_page_lock_excludes_and_wakes_those_who_wait),
         page_unit_test(waiting_for_writeback_ends_when_it_is_done_and_not_when_the_lock_goes),

@@ -3,7 +3,9 @@
 #include "tests/unit/fake_platform.h"
 
 #include "mm/buddy.h"
+#include "mm/page_alloc.h"
 #include "mm/pcp.h"
+#include "mm/watermark.h"
 
 static struct fake *fake;
 static struct zone *zone;
@@ -36,6 +38,31 @@ static void an_empty_list_is_refilled_by_one_batch(void **state) {
     fake_set_cpu(1);
     assert_int_equal(pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1, pages), 1);
     assert_int_equal(list_of(1, PCP_HOT)->count, 14);
+    fake_check(fake);
+}
+
+/* What lies below a list's array comes before a refill. */
+static void a_long_list_gives_all_that_it_has(void **state) {
+    static struct page *many[2000];
+    struct tunables tune = fake->machine->tune;
+    unsigned long listed, got;
+
+    (void)state;
+    tune.percpu_pagelist_fraction = 8;
+    assert_int_equal(machine_tune(fake->machine, &tune), MM_OK);
+    for (unsigned i = 0; i < 2000; i++)
+        many[i] = alloc_pages(fake->machine, GFP_HIGHUSER_MOVABLE, 0);
+    for (unsigned i = 0; i < 2000; i++)
+        atomic_store(&many[i]->count, 0);
+    drain_all_local_pages(fake->machine);
+    pcp_free(zone, PCP_HOT, many, 2000);
+    assert_true(list_of(0, PCP_HOT)->nr_older > 0);
+    listed = zone_pcp_pages(zone);
+    assert_int_equal(listed, 2000);
+    got = pcp_alloc(zone, PCP_HOT, MIGRATE_MOVABLE, 1900, many);
+    assert_int_equal(got, 1900);
+    assert_int_equal(zone_pcp_pages(zone), 100);
+    pcp_free(zone, PCP_HOT, many, 1900);
     fake_check(fake);
 }
 
@@ -182,6 +209,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         pcp_unit_test(an_empty_list_is_refilled_by_one_batch),
         pcp_unit_test(many_at_once_come_from_the_list_and_one_refill),
+        pcp_unit_test(a_long_list_gives_all_that_it_has),
         pcp_unit_test(a_request_of_another_type_refills_though_the_list_has_pages),
         pcp_unit_test(with_nothing_else_left_a_page_of_another_type_is_given),
         pcp_unit_test(drain_empties_the_lists_of_all_cpus_and_zones),

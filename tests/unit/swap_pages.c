@@ -9,6 +9,8 @@ struct fake *swap_pages_boot(uint32_t nr_pages, unsigned nr_cpus) {
     struct fake *fake = fake_boot(nr_pages, nr_cpus);
 
     fake->init_task.flags = PF_MEMALLOC;
+    /* Threads that share one task: no lock may belong to it. */
+    fake->platform.barrier = NULL;
     return fake;
 }
 

@@ -74,7 +74,7 @@ static void values_out_of_range_change_nothing(void **state) {
     assert_refused(oom_kill_allocating_task, 2);
     assert_refused(reclaim_scope, (enum reclaim_scope)2);
     assert_refused(inactive_percent, 101);
-    assert_refused(scan_resistance, 2);
+    assert_refused(probation, 2);
     assert_refused(park_neighbours, 2);
     assert_refused(fault_around_max, 513);
     assert_refused(fault_around_fresh, 513);
@@ -155,6 +155,59 @@ static void reserve_blocks_skip_those_of_other_types_and_reserved_pages(void **s
     page_clear(pfn_to_page(fake->machine, 512), PG_reserved);
 }
 
+/* Each CPU's own part of the zone may have nothing; the others' counts all the same. */
+static void large_blocks_count_wherever_they_are(void **state) {
+    struct fake *several = fake_boot(4 * 65536, 4);
+    struct zone *zone = fake_zone(several, 0, ZONE_NORMAL);
+
+    (void)state;
+    assert_true(zone->nr_shards > 1);
+    for (unsigned cpu = 0; cpu < 4; cpu++) {
+        struct page *page, *first = NULL;
+        const struct zone_shard *own = home_shard(zone, cpu, 0);
+        unsigned long before;
+
+        fake_set_cpu(cpu);
+        /* All of this CPU's own shard but a reserve: the last block is somebody else's. */
+        do {
+            before = own->nr_free[MAX_ORDER - 1];
+            page = __rmqueue(zone, MAX_ORDER - 1, MIGRATE_MOVABLE);
+            page->private = first ? page_to_pfn(several->machine, first) : UINT32_MAX;
+            first = page;
+        } while (own->nr_free[MAX_ORDER - 1] < before);
+        assert_true(own->nr_free[MAX_ORDER - 1] < 4);
+        assert_true(zone_watermark_ok(zone, MAX_ORDER - 1, 4096, ZONE_NORMAL, 0));
+        while (first) {
+            page = first;
+            first = page->private == UINT32_MAX ? NULL : pfn_to_page(several->machine, page->private);
+            page->private = 0;
+            free_one_page(zone, page, MAX_ORDER - 1);
+        }
+    }
+    fake_set_cpu(0);
+    fake_check(several);
+    fake_finish(several);
+}
+
+/* At most two shards a CPU, of 128 pageblocks at least, and no larger than that demands. */
+static void a_zone_has_as_many_shards_as_its_cpus_want(void **state) {
+    const unsigned least = 128;
+
+    (void)state;
+    for (unsigned cpus = 1; cpus <= 8; cpus++) {
+        for (uint32_t start = 0; start < 5 * 512; start += 512) {
+            for (uint32_t end = start + 512; end < 4000 * 512; end += 77 * 512) {
+                unsigned shift, nr = buddy_shards(start, end, cpus, &shift);
+                uint32_t first = start >> PAGEBLOCK_ORDER, last = (end - 1) >> PAGEBLOCK_ORDER;
+
+                assert_int_equal(nr, (last >> shift) - (first >> shift) + 1);
+                assert_true(nr <= 2 * cpus && 1u << shift >= least);
+                assert_true(1u << (shift - 1) < least || (last >> (shift - 1)) - (first >> (shift - 1)) + 1 > 2 * cpus);
+            }
+        }
+    }
+}
+
 #define watermark_unit_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void) {
@@ -164,6 +217,8 @@ int main(void) {
         watermark_unit_test(defaults_are_those_of_the_specification),
         watermark_unit_test(an_estimate_counts_near_the_mark_as_well),
         watermark_unit_test(percpu_pagelist_fraction_sizes_the_hot_lists),
+        watermark_unit_test(large_blocks_count_wherever_they_are),
+        watermark_unit_test(a_zone_has_as_many_shards_as_its_cpus_want),
         watermark_unit_test(a_reserve_ratio_of_0_counts_as_1),
         watermark_unit_test(reserve_blocks_skip_those_of_other_types_and_reserved_pages),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages that a sequential scan brings back, on a simulated machine. */
+/* Pages that come back from swap on probation, on a simulated machine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,14 +10,14 @@
 #include "mm/mmap.h"
 #include "mm/page_list.h"
 #include "mm/rmap.h"
-#include "mm/streamed.h"
+#include "mm/probation.h"
 #include "tests/unit/sim_pages.h"
 
 #define NR_PAGES 1600
 #define RAM_PAGES 1100
 
-/* A program that has written more pages than there is memory, on a machine that resists scans, or does not. */
-static struct sim *boot(unsigned resistance) {
+/* A program that has written more pages than there is memory, on a machine with probation or without. */
+static struct sim *boot(unsigned probation) {
     const struct sim_config config = {
         .seed = 1,
         .ram_pages = RAM_PAGES,
@@ -31,7 +31,7 @@ static struct sim *boot(unsigned resistance) {
     tune->swappiness = 100;
     tune->inactive_percent = 25;
     tune->fault_around_max = 32;
-    tune->scan_resistance = resistance;
+    tune->probation = probation;
     sim_map(sim, 0, SIM_PAGES_REGION, VM_READ | VM_WRITE);
     write_pages(sim, 0, NR_PAGES);
     return sim;
@@ -49,11 +49,11 @@ static void part_of_a_loop_larger_than_memory_stays(void **state) {
     unsigned long read[2];
 
     (void)state;
-    for (unsigned resistance = 0; resistance < 2; resistance++) {
-        struct sim *sim = boot(resistance);
+    for (unsigned probation = 0; probation < 2; probation++) {
+        struct sim *sim = boot(probation);
 
         faults_of_scans(sim, 2);
-        read[resistance] = faults_of_scans(sim, 10);
+        read[probation] = faults_of_scans(sim, 10);
         sim_pages_finish(sim);
     }
     /* Without it, nearly every page is read each time. */
@@ -78,34 +78,60 @@ static void a_new_loop_that_fits_gets_memory_in_the_end(void **state) {
     sim_pages_finish(sim);
 }
 
-static struct page *streamed_page(struct sim *sim, uint32_t number) {
+/* Half of memory is touched again and again; single touches elsewhere must not drive it out. */
+static void what_is_used_again_outlives_what_is_touched_once(void **state) {
+    unsigned long read[2];
+
+    (void)state;
+    for (unsigned probation = 0; probation < 2; probation++) {
+        struct sim *sim = boot(probation);
+        uint64_t random = 1;
+        unsigned long before = 0;
+
+        for (unsigned i = 0; i < 60000; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            /* Every third page is in use, 9 times of 10. */
+            expect_pages(sim,
+                         (uint32_t)(random >> 33) % 10 ? (uint32_t)(random >> 40) % (NR_PAGES / 3) * 3
+                                                       : (uint32_t)(random >> 40) % NR_PAGES,
+                         1);
+            if (i == 20000)
+                before = vm_event(sim, PSWPIN);
+        }
+        read[probation] = vm_event(sim, PSWPIN) - before;
+        sim_pages_finish(sim);
+    }
+    assert_true(read[1] < read[0] * 9 / 10);
+}
+
+static struct page *page_on_probation(struct sim *sim, uint32_t number) {
     struct page *page = sim_page(sim, number);
 
     assert_true(isolate_lru_page(sim_machine(sim), page));
     page_clear(page, PG_active);
-    page_set(page, PG_streamed);
+    page_set(page, PG_probation);
     return page;
 }
 
-static void a_streamed_page_is_parked_and_goes_round_once_more(void **state) {
+static void a_page_on_probation_is_parked_and_goes_round_once_more(void **state) {
     struct sim *sim = sim_pages_boot_plain();
     struct machine *m = sim_machine(sim);
     struct page_list list, again;
-    struct page *streamed, *other;
+    struct page *asked, *other;
 
     (void)state;
     write_pages(sim, 0, 2);
     lru_add_drain_all(m);
     page_list_init(&list);
     page_list_init(&again);
-    streamed = streamed_page(sim, 0);
-    list_add_tail(m, &list, streamed);
-    other = streamed_page(sim, 1);
-    page_clear(other, PG_streamed);
+    asked = page_on_probation(sim, 0);
+    list_add_tail(m, &list, asked);
+    other = page_on_probation(sim, 1);
+    page_clear(other, PG_probation);
     list_add_tail(m, &list, other);
 
-    park_streamed(m, &list, &again);
-    assert_ptr_equal(list_page(m, again.head), streamed);
+    park_on_probation(m, &list, &again);
+    assert_ptr_equal(list_page(m, again.head), asked);
     assert_ptr_equal(list_page(m, list.head), other);
     assert_int_equal(list.head, list.tail);
     assert_true(sim_pte(sim, 0) & PTE_PARKED);
@@ -114,14 +140,14 @@ static void a_streamed_page_is_parked_and_goes_round_once_more(void **state) {
     putback_lru_pages(m, &again);
 
     /* Asked once: next time it is as any other. */
-    assert_true(isolate_lru_page(m, streamed));
-    list_add_tail(m, &list, streamed);
-    park_streamed(m, &list, &again);
+    assert_true(isolate_lru_page(m, asked));
+    list_add_tail(m, &list, asked);
+    park_on_probation(m, &list, &again);
     assert_true(page_list_empty(&again));
     putback_lru_pages(m, &list);
     /* Touched, it is in use. */
     expect_pages(sim, 0, 1);
-    assert_true(page_test(streamed, PG_active));
+    assert_true(page_test(asked, PG_active));
     sim_pages_finish(sim);
 }
 
@@ -129,7 +155,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(part_of_a_loop_larger_than_memory_stays),
         cmocka_unit_test(a_new_loop_that_fits_gets_memory_in_the_end),
-        cmocka_unit_test(a_streamed_page_is_parked_and_goes_round_once_more),
+        cmocka_unit_test(what_is_used_again_outlives_what_is_touched_once),
+        cmocka_unit_test(a_page_on_probation_is_parked_and_goes_round_once_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
