@@ -60,6 +60,8 @@ static void print_memory(FILE *out, const struct weir_process_stats *r) {
                 pages_text(r->pool_peak_pages, c));
     fprintf(out, "\n  swap file, at most   %11s of %s; %s written", pages_text(r->file_peak_pages, a),
             pages_text(r->file_limit_pages, b), pages_text(r->file_out_pages, c));
+    if (r->written_back_pages)
+        fprintf(out, " (%s of it from the pool)", pages_text(r->written_back_pages, a));
     fprintf(out, ", %s read\n", pages_text(r->file_in_pages, a));
 }
 

@@ -9,17 +9,13 @@
 #include <stdbool.h>
 
 #include "mm/swapfile.h"
-#include "swapdev/digest.h"
-#include "swapdev/file.h"
-#include "swapdev/pool.h"
+#include "swapdev/swap_store.h"
 
 enum device_kind { DEVICE_NONE, DEVICE_POOL, DEVICE_FILE, DEVICE_INHERITED };
 
 struct device {
     enum device_kind kind;
-    struct pool *pool;
-    struct swap_file *file;
-    struct digest_table *digests;
+    struct swap_store store;
     void *memory; /* of the file */
     int hold_fd;  /* DEVICE_INHERITED: open as long as we read from it */
 };
@@ -27,7 +23,7 @@ struct device {
 /* By the type of the swap area (mm/swapfile.h). */
 extern struct device devices[MAX_SWAPFILES];
 extern int file_type;     /* this process's own file, or -1 */
-extern int pool_type;     /* its pool, or -1 */
+extern struct pool *pool; /* its pool, or NULL */
 extern void *file_memory; /* of its own file, should it have one */
 
 /*
@@ -35,6 +31,12 @@ extern void *file_memory; /* of its own file, should it have one */
  * has said why.
  */
 bool devices_open_file(int fd);
+/* swap_io.c: the end of any write to the file (swapdev/file.h). */
+void devices_write_done(void *arg, uint32_t offset, void *cookie, enum mm_status status);
+/* writeback.c. */
+/* devices_write_back() now and then, if this is kswapd. A page has just been evicted; it is locked. */
+void writeback_tend(void);
+void writeback_after_fork(void);
 /* inheritance.c: such a file for this process or a child of it, or a negative errno. */
 int devices_make_file(void);
 

@@ -21,6 +21,9 @@ enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *pa
 void devices_swap_read(void *host, const swp_entry_t *entries, struct page *const *pages, unsigned nr,
                        enum mm_status *status);
 void devices_swap_prefetch(void *host, const swp_entry_t *entries, unsigned nr);
+unsigned devices_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
+                           unsigned map_flags);
+unsigned devices_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr);
 void devices_slot_free(void *host, swp_entry_t entry);
 bool devices_has_room(void *host, unsigned type);
 bool devices_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry);
@@ -31,6 +34,8 @@ bool devices_is_file(unsigned type);
 
 /* Grows the file ahead of its use; gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
 void devices_tend(void);
+/* Writes back what the pool has too much of. kswapd, no lock. */
+void devices_write_back(void);
 /* Sends gathered writes off and waits up to timeout_ns for one to complete; returns at once if there are none. */
 void devices_wait(uint64_t timeout_ns);
 /* Waits until no write is in flight. */

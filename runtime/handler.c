@@ -187,7 +187,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     uint64_t start = now_ns();
     bool alone = several_threads == 0 && waker_is_willing(self->pinned_cpu);
     enum fault_result result;
-    unsigned pages = 0, type = 0;
+    unsigned pages = 0;
     bool forks;
 
     if (!enter_or_defer(tid))
@@ -203,7 +203,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     self->wakes_later = alone;
     self->assists = several_threads == 0 && streaming == 0 && !forks;
     read_lock(p, &rt.mm->mmap_lock);
-    result = handle_mm_fault(rt.mm, addr, write, &pages, &type);
+    result = handle_mm_fault(rt.mm, addr, write, &pages, NULL);
     read_unlock(p, &rt.mm->mmap_lock);
     self->task.flags &= ~(uint32_t)PF_MEMALLOC;
     self->wakes_later = false;
@@ -217,7 +217,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
             uffd_unprotect(addr, PAGE_SIZE);
         uffd_wake(addr, PAGE_SIZE);
     }
-    stats_fault(result, type, now_ns() - start);
+    stats_fault(result, now_ns() - start);
     /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
     bytes_drop_stale(false);
     stats_tick();

@@ -125,7 +125,7 @@ void devices_bequeath(struct devices_inheritance *ret_inheritance) {
         hold_fd =
             device->kind == DEVICE_FILE ? freeze_file(type) : (int)sys3(SYS_fcntl, device->hold_fd, F_DUPFD_CLOEXEC, 0);
         ret_inheritance->areas[ret_inheritance->nr].type = type;
-        ret_inheritance->areas[ret_inheritance->nr].file_fd = swap_file_fd(device->file);
+        ret_inheritance->areas[ret_inheritance->nr].file_fd = swap_file_fd(device->store.file);
         ret_inheritance->areas[ret_inheritance->nr].hold_fd = hold_fd;
         ret_inheritance->nr++;
     }
@@ -169,9 +169,9 @@ static bool adopt(unsigned type, int file_fd, int hold_fd) {
     device->kind = DEVICE_INHERITED;
     device->memory = (void *)memory;
     device->hold_fd = hold_fd;
-    device->file = swap_file_adopt(&host_platform, file_fd, 0, device->memory, &error);
+    device->store.file = swap_file_adopt(&host_platform, file_fd, 0, device->memory, &error);
     swap_set_writable(rt.machine, type, false);
-    return device->file != NULL;
+    return device->store.file != NULL;
 }
 
 bool devices_inherit(const struct devices_inheritance *inheritance) {
@@ -181,8 +181,12 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
     dir_fd = inheritance->dir_fd;
     nr_spare = inheritance->nr_spare;
     memcpy(spare_fds, inheritance->spare_fds, nr_spare * sizeof(spare_fds[0]));
-    if (pool_type >= 0)
-        pool_after_fork(devices[pool_type].pool);
+    writeback_after_fork();
+    if (pool) {
+        pool_after_fork(pool);
+        /* What the parent's file does not have stays until it is wanted: we cannot write there. */
+        pool_set_backed(pool, -1);
+    }
     for (unsigned i = 0; i < inheritance->nr; i++) {
         unsigned type = inheritance->areas[i].type;
 
@@ -196,12 +200,16 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
     for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
         if (!devices_is_file(type))
             continue;
-        if (devices[type].digests)
-            digest_after_fork(devices[type].digests);
+        if (devices[type].store.digests)
+            digest_after_fork(devices[type].store.digests);
         /* One with nothing of ours in it was not handed over. */
         if (!adopted[type]) {
             swap_set_writable(rt.machine, type, false);
-            devices[type].kind = swap_remove(rt.machine, type) == MM_OK ? DEVICE_NONE : devices[type].kind;
+            if (swap_remove(rt.machine, type) == MM_OK) {
+                devices[type].kind = DEVICE_NONE;
+                if (pool)
+                    pool_close_area(pool, type);
+            }
         }
     }
     forget_freezes();

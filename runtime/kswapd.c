@@ -32,6 +32,7 @@ void kswapd_thread(struct weir_thread *self) {
         }
         devices_tend();
         more = kswapd_run(rt.machine, 0);
+        devices_write_back();
         bytes_drop_stale(false);
         if (!more) {
             /* Nothing is left in flight when it goes to sleep: pages under writeback come free now. */

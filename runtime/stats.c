@@ -106,7 +106,7 @@ static unsigned bucket_of(uint64_t ns) {
     return bucket < WEIR_LATENCY_BUCKETS ? bucket : WEIR_LATENCY_BUCKETS - 1;
 }
 
-void stats_fault(enum fault_result result, unsigned type, uint64_t latency_ns) {
+void stats_fault(enum fault_result result, uint64_t latency_ns) {
     struct weir_latency *latency;
     enum weir_fault_kind kind;
 
@@ -115,7 +115,7 @@ void stats_fault(enum fault_result result, unsigned type, uint64_t latency_ns) {
     else if (result == FAULT_SOFT)
         kind = WEIR_FAULT_SOFT;
     else if (result == FAULT_MAJOR)
-        kind = devices_is_file(type) ? WEIR_FAULT_FILE : WEIR_FAULT_POOL;
+        kind = weir_thread_self()->read_file ? WEIR_FAULT_FILE : WEIR_FAULT_POOL;
     else
         return;
     latency = &rt.stats->fault[kind];

@@ -17,7 +17,7 @@ void stats_open(const char *path);
 /* In a forked child: a record of its own. */
 void stats_after_fork(void);
 
-void stats_fault(enum fault_result result, unsigned type, uint64_t latency_ns);
+void stats_fault(enum fault_result result, uint64_t latency_ns);
 /* Brings the gauges up to date now and then; cheap to call after each fault. */
 void stats_tick(void);
 void stats_refresh(void);

@@ -18,6 +18,7 @@ struct digest_table {
     struct frames frames;
     struct slot_table chunks; /* of DIGESTS_PER_CHUNK digests each */
     uint32_t nr_slots;
+    _Atomic unsigned long nr_set; /* (A) */
 };
 _Static_assert(sizeof(struct digest_table) <= PAGE_SIZE, "the table lies in one page");
 _Static_assert(sizeof(struct digest) * DIGESTS_PER_CHUNK == PAGE_SIZE, "a chunk is one page");
@@ -49,6 +50,7 @@ struct digest_table *digest_create(struct machine *m, uint32_t nr_slots) {
     table = page_address(m, page);
     table->frames = frames;
     table->nr_slots = nr_slots;
+    atomic_store(&table->nr_set, 0);
     slot_table_init(&table->chunks, &table->frames);
     return table;
 }
@@ -70,8 +72,10 @@ void digest_set(struct digest_table *table, uint32_t offset, const void *bytes) 
     /* Without a chunk there is no older hash either that might match later. */
     if (!digests)
         return;
-    if (!is_set(&digests[offset % DIGESTS_PER_CHUNK]))
+    if (!is_set(&digests[offset % DIGESTS_PER_CHUNK])) {
         slot_table_use(&table->chunks, chunk, 1);
+        atomic_fetch_add_explicit(&table->nr_set, 1, memory_order_relaxed);
+    }
     digests[offset % DIGESTS_PER_CHUNK] = new;
     slot_table_unlock(&table->chunks, chunk);
 }
@@ -86,6 +90,7 @@ void digest_clear(struct digest_table *table, uint32_t offset) {
     if (digests && is_set(&digests[offset % DIGESTS_PER_CHUNK])) {
         digests[offset % DIGESTS_PER_CHUNK] = (struct digest){0, 0};
         slot_table_use(&table->chunks, chunk, -1);
+        atomic_fetch_sub_explicit(&table->nr_set, 1, memory_order_relaxed);
     }
     slot_table_unlock(&table->chunks, chunk);
 }
@@ -122,6 +127,10 @@ bool digest_contradicts(struct digest_table *table, uint32_t offset, const void 
     struct digest kept;
 
     return look_up(table, offset, &kept) && !is_hash_of(&kept, bytes);
+}
+
+unsigned long digest_count(const struct digest_table *table) {
+    return atomic_load_explicit(&table->nr_set, memory_order_relaxed);
 }
 
 unsigned long digest_pages(const struct digest_table *table) {

@@ -23,6 +23,8 @@ void digest_clear(struct digest_table *table, uint32_t offset);
 bool digest_matches(struct digest_table *table, uint32_t offset, const void *bytes);
 /* A hash is known, and it is another: these bytes are not what was stored. */
 bool digest_contradicts(struct digest_table *table, uint32_t offset, const void *bytes);
+/* How many hashes there are. */
+unsigned long digest_count(const struct digest_table *table);
 /* Pages that the table takes, itself included. */
 unsigned long digest_pages(const struct digest_table *table);
 /* After fork, in the child: its locks are whoever-held-them's in the parent; nobody holds them here. */

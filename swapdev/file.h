@@ -99,6 +99,9 @@ bool swap_file_busy(const struct swap_file *file);
  */
 void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
                     swap_file_meanwhile_fn *meanwhile);
+/* The same, but only for those whose status is MM_SUBMITTED; what lies at buf for the others stays as it is. */
+void swap_file_read_rest(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf,
+                         enum mm_status *status, swap_file_meanwhile_fn *meanwhile);
 
 /* The most slots that are read ahead at a time. */
 #define SWAP_FILE_PREFETCH 128u

@@ -162,23 +162,36 @@ static void read_from_file(struct read_call *call) {
         read_run(call, first, nr);
 }
 
-void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
-                    swap_file_meanwhile_fn *meanwhile) {
+void swap_file_read_rest(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf,
+                         enum mm_status *status, swap_file_meanwhile_fn *meanwhile) {
     struct read_call call = {file, offsets, nr, buf, status, meanwhile};
-    unsigned good = 0;
+    unsigned asked = 0, others = 0, good = 0;
 
     for (unsigned i = 0; i < nr; i++) {
         /* A slot's own write counted itself pending before the slot could be read; acquire pairs with finish(). */
         bool pending = atomic_load_explicit(&file->nr_pending, memory_order_acquire) != 0;
 
-        status[i] = pending && cluster_read_pending(file, offsets[i], (char *)buf + i * PAGE_SIZE) ? MM_OK : TO_READ;
+        if (status[i] != TO_READ) {
+            others += status[i] == MM_OK;
+            continue;
+        }
+        asked++;
+        if (pending && cluster_read_pending(file, offsets[i], (char *)buf + i * PAGE_SIZE))
+            status[i] = MM_OK;
     }
     prefetch_take(file, offsets, nr, buf, status);
     read_from_file(&call);
     for (unsigned i = 0; i < nr; i++)
         good += status[i] == MM_OK;
-    file_count(&file->in_pages, good);
-    file_count(&file->read_errors, nr - good);
+    file_count(&file->in_pages, good - others);
+    file_count(&file->read_errors, asked - (good - others));
+}
+
+void swap_file_read(struct swap_file *file, const uint32_t *offsets, unsigned nr, void *buf, enum mm_status *status,
+                    swap_file_meanwhile_fn *meanwhile) {
+    for (unsigned i = 0; i < nr; i++)
+        status[i] = TO_READ;
+    swap_file_read_rest(file, offsets, nr, buf, status, meanwhile);
 }
 
 void file_read_init(struct swap_file *file) {

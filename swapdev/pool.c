@@ -1,203 +1,114 @@
 /* SPDX-License-Identifier: MIT */
 #include "swapdev/pool.h"
 
-#include <lz4.h>
 #include <string.h>
 
-#include "swapdev/slot_table.h"
-#include "swapdev/zspage.h"
+#include "swapdev/pool_state.h"
 
-#define POOL_ORDER 4
 /*
  * Measured on a Python heap, 1 to 4 differ by 4 % in time and by 3 % in size; on program text, 4 rejects twice as many
  * pages, each of which goes to a file; and 2 sees nothing in words that alternate with zeros.
  */
 #define ACCELERATION 1
-#define SLOTS_PER_CHUNK 496u
-#define WORKSPACES_PER_BLOCK 3u
-#define MAX_BLOCKS 10u
 
-/* What a compression needs; one thread at a time uses it. */
-struct workspace {
-    LZ4_stream_t state;
-    _Alignas(64) char out[ZSPAGE_MAX_BYTES];
+/* -- slots. ------------------------------------------------------------------------------------------------------ */
+
+/* A slot's place, locked. */
+struct place {
+    struct pool_area *area;   /* NULL: there is no such slot, and nothing is locked */
+    struct slot_chunk *chunk; /* NULL: nothing is stored near it */
+    uint32_t chunk_index, i;
 };
 
-/*
- * A slot's word is 0 while it holds nothing; the repeated word of a same-filled page, its bit in `same` set; or
- * 1 << 63 | compressed length << 48 | object's index << 32 | object's pfn.
- */
-struct slot_chunk {
-    uint64_t words[SLOTS_PER_CHUNK];
-    uint8_t same[SLOTS_PER_CHUNK / 8];
-};
-_Static_assert(sizeof(struct slot_chunk) <= PAGE_SIZE, "a chunk is one page");
-_Static_assert((1u << 27) / SLOTS_PER_CHUNK < SLOT_TABLE_MAX_CHUNKS, "every swap offset has a chunk");
+static struct pool_area *area_of(const struct pool *pool, swp_entry_t entry) {
+    struct pool_area *area = pool->areas[swp_type(entry)];
 
-#define WORD_OBJECT (1ull << 63)
-
-struct slot {
-    uint64_t word;
-    bool same;
-};
-
-struct pool {
-    struct frames frames;
-    struct slot_table slots;
-    struct zspages zspages;
-    uint32_t nr_slots;               /* (C) */
-    unsigned nr_blocks;              /* (C) */
-    struct page *blocks[MAX_BLOCKS]; /* (C) the pool itself, then further workspaces */
-
-    _Atomic uint32_t free_workspaces; /* (A) a bit each */
-    _Atomic uint32_t waiters;         /* (A) for one of those */
-
-    _Atomic uint64_t stored_pages, same_pages, bytes; /* (A) statistics */
-    _Atomic uint64_t out_pages, in_pages, out_bytes;
-
-    struct workspace workspaces[WORKSPACES_PER_BLOCK];
-};
-_Static_assert(sizeof(struct pool) <= PAGE_SIZE << POOL_ORDER, "the pool with its workspaces lies in one block");
-
-static void count(_Atomic uint64_t *counter, uint64_t n) {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    return area && swp_offset(entry) != 0 && swp_offset(entry) < area->nr_slots ? area : NULL;
 }
 
-static void uncount(_Atomic uint64_t *counter, uint64_t n) {
-    atomic_fetch_sub_explicit(counter, n, memory_order_relaxed);
+static struct place lock_place(const struct pool *pool, swp_entry_t entry) {
+    struct place place = {.area = area_of(pool, entry),
+                          .chunk_index = swp_offset(entry) / SLOTS_PER_CHUNK,
+                          .i = swp_offset(entry) % SLOTS_PER_CHUNK};
+
+    if (place.area)
+        place.chunk = slot_table_lock(&place.area->slots, place.chunk_index);
+    return place;
 }
 
-/* Workspaces. A thread that has one may allocate pages; so this is no lock of lock.h, whose ranks forbid that. */
-
-static struct workspace *workspace_at(struct pool *pool, unsigned i) {
-    struct workspace *block = pool->workspaces;
-
-    if (i >= WORKSPACES_PER_BLOCK)
-        block = page_address(pool->frames.machine, pool->blocks[i / WORKSPACES_PER_BLOCK]);
-    return &block[i % WORKSPACES_PER_BLOCK];
+static struct slot slot_at(const struct place *place) {
+    return place->chunk ? slot_get(place->chunk, place->i) : (struct slot){0, 0, false};
 }
 
-/* Takes the first free one, so that few are used where few are needed. */
-static bool workspace_try(struct pool *pool, unsigned *ret_index) {
-    uint32_t free = atomic_load_explicit(&pool->free_workspaces, memory_order_seq_cst);
-
-    while (free) {
-        unsigned i = (unsigned)__builtin_ctz(free);
-
-        if (atomic_compare_exchange_weak_explicit(&pool->free_workspaces, &free, free & ~(1u << i),
-                                                  memory_order_seq_cst, memory_order_seq_cst)) {
-            *ret_index = i;
-            return true;
-        }
-    }
-    return false;
+static void unlock_place(const struct place *place) {
+    if (place->area)
+        slot_table_unlock(&place->area->slots, place->chunk_index);
 }
 
-static unsigned workspace_get(struct pool *pool) {
-    const struct platform *p = pool->frames.machine->platform;
-    unsigned i;
-
-    if (workspace_try(pool, &i))
-        return i;
-    /* seq_cst pairs with workspace_put: either it sees the waiter, or the waiter the free bit. */
-    atomic_fetch_add_explicit(&pool->waiters, 1, memory_order_seq_cst);
-    while (!workspace_try(pool, &i))
-        p->lock_wait(p->host, &pool->free_workspaces, 0);
-    atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
-    return i;
+/* Empties a slot that holds something; the caller drops that once the place is unlocked. */
+static void clear_place(const struct place *place) {
+    slot_set(place->chunk, place->i, (struct slot){0, 0, false});
+    slot_table_use(&place->area->slots, place->chunk_index, -1);
 }
 
-static void workspace_put(struct pool *pool, unsigned i) {
-    const struct platform *p = pool->frames.machine->platform;
-
-    atomic_fetch_or_explicit(&pool->free_workspaces, 1u << i, memory_order_seq_cst);
-    if (atomic_load_explicit(&pool->waiters, memory_order_seq_cst))
-        p->lock_wake(p->host, &pool->free_workspaces, false);
-}
-
-/* Slots. */
-
-static bool slot_is_same(const struct slot_chunk *chunk, uint32_t i) {
-    return chunk->same[i / 8] >> i % 8 & 1;
-}
-
-static struct slot slot_get(const struct slot_chunk *chunk, uint32_t i) {
-    return (struct slot){chunk->words[i], slot_is_same(chunk, i)};
-}
-
-static bool slot_holds(struct slot slot) {
-    return slot.word || slot.same;
-}
-
-static void slot_set(struct slot_chunk *chunk, uint32_t i, struct slot slot) {
-    chunk->words[i] = slot.word;
-    chunk->same[i / 8] = (uint8_t)((chunk->same[i / 8] & ~(1u << i % 8)) | (unsigned)slot.same << i % 8);
-}
-
-static struct slot slot_of_object(size_t len, struct zs_object object) {
-    return (struct slot){WORD_OBJECT | (uint64_t)len << 48 | (uint64_t)object.index << 32 | object.pfn, false};
-}
-
-static size_t slot_bytes(struct slot slot) {
-    return slot.same ? 0 : slot.word >> 48 & 0x7fff;
-}
-
-static struct zs_object slot_object(struct slot slot) {
-    return (struct zs_object){(uint32_t)slot.word, (uint16_t)(slot.word >> 32)};
-}
-
-/* Lets go of what a slot held; it is out of the table already. */
-static void slot_drop(struct pool *pool, struct slot slot) {
+void pool_drop(struct pool *pool, struct slot slot) {
     if (!slot_holds(slot))
         return;
-    uncount(&pool->stored_pages, 1);
+    atomic_fetch_sub_explicit(&pool->stored_pages, 1, memory_order_relaxed);
     if (slot.same) {
-        uncount(&pool->same_pages, 1);
+        atomic_fetch_sub_explicit(&pool->same_pages, 1, memory_order_relaxed);
     } else {
-        uncount(&pool->bytes, slot_bytes(slot));
+        atomic_fetch_sub_explicit(&pool->bytes, slot_bytes(slot), memory_order_relaxed);
         zspages_free(&pool->zspages, slot_bytes(slot), slot_object(slot));
     }
 }
 
-/* Puts slot under offset, in place of what was there. False: no page for the table, and slot is dropped. */
-static bool slot_store(struct pool *pool, uint32_t offset, struct slot slot) {
-    uint32_t index = offset / SLOTS_PER_CHUNK, i = offset % SLOTS_PER_CHUNK;
-    struct slot_chunk *chunk;
+static void note_chunk(struct pool_area *area, uint32_t chunk_index) {
+    uint32_t nr = atomic_load_explicit(&area->nr_chunks, memory_order_relaxed);
+
+    while (nr <= chunk_index && !atomic_compare_exchange_weak_explicit(&area->nr_chunks, &nr, chunk_index + 1,
+                                                                       memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
+/* Puts slot under entry, in place of what was there. If that fails it is dropped. */
+static enum mm_status store_slot(struct pool *pool, swp_entry_t entry, struct slot slot) {
+    struct place place = {.area = area_of(pool, entry),
+                          .chunk_index = swp_offset(entry) / SLOTS_PER_CHUNK,
+                          .i = swp_offset(entry) % SLOTS_PER_CHUNK};
+    enum mm_status status = MM_OK;
     struct slot old;
 
     /* Counted before anybody can find it, and so before anybody can drop it. */
-    count(&pool->stored_pages, 1);
-    count(&pool->same_pages, slot.same);
-    count(&pool->bytes, slot_bytes(slot));
-    chunk = slot_table_lock_create(&pool->slots, index);
-    if (!chunk) {
-        slot_drop(pool, slot);
-        return false;
+    pool_count(&pool->stored_pages, 1);
+    pool_count(&pool->same_pages, slot.same);
+    pool_count(&pool->bytes, slot_bytes(slot));
+    note_chunk(place.area, place.chunk_index);
+    place.chunk = slot_table_lock_create(&place.area->slots, place.chunk_index);
+    if (!place.chunk) {
+        /* The slot held nothing, or its chunk would be there. */
+        pool_drop(pool, slot);
+        return MM_REJECTED;
     }
-    old = slot_get(chunk, i);
-    slot_set(chunk, i, slot);
-    if (!slot_holds(old))
-        slot_table_use(&pool->slots, index, 1);
-    slot_table_unlock(&pool->slots, index);
-    slot_drop(pool, old);
-    count(&pool->out_pages, 1);
-    count(&pool->out_bytes, slot_bytes(slot));
-    return true;
+    old = slot_at(&place);
+    if (slot_has(old, WORD_WRITING)) {
+        old = slot;
+        status = MM_BUSY;
+    } else {
+        slot_set(place.chunk, place.i, slot);
+        if (!slot_holds(old))
+            slot_table_use(&place.area->slots, place.chunk_index, 1);
+    }
+    unlock_place(&place);
+    pool_drop(pool, old);
+    if (status == MM_OK) {
+        pool_count(&pool->out_pages, 1);
+        pool_count(&pool->out_bytes, slot_bytes(slot));
+    }
+    return status;
 }
 
-/* The interface. */
-
-/* One workspace for each CPU and one to spare. What cannot be had is done without. */
-static void add_workspaces(struct pool *pool, unsigned nr_cpus) {
-    pool->nr_blocks = 1;
-    while (pool->nr_blocks * WORKSPACES_PER_BLOCK < nr_cpus + 1 && pool->nr_blocks < MAX_BLOCKS) {
-        struct page *block = frames_alloc(&pool->frames, POOL_ORDER);
-
-        if (!block)
-            break;
-        pool->blocks[pool->nr_blocks++] = block;
-    }
-}
+/* -- the pool and its areas. ------------------------------------------------------------------------------------- */
 
 static unsigned long present_pages(const struct machine *m) {
     unsigned long pages = 0;
@@ -207,46 +118,78 @@ static unsigned long present_pages(const struct machine *m) {
     return pages;
 }
 
-struct pool *pool_create(struct machine *m, uint32_t nr_slots, unsigned share_percent) {
+struct pool *pool_create(struct machine *m, unsigned share_percent) {
     struct frames frames;
     struct page *page;
     struct pool *pool;
 
-    if (nr_slots > 1u << 27)
-        return NULL;
     frames_init(&frames, m, present_pages(m) * share_percent / 100);
-    page = frames_alloc(&frames, POOL_ORDER);
+    page = frames_alloc(&frames, WORKSPACES_ORDER);
     if (!page)
         return NULL;
     pool = page_address(m, page);
     memset(pool, 0, sizeof(*pool));
     pool->frames = frames;
-    pool->nr_slots = nr_slots;
-    pool->blocks[0] = page;
-    slot_table_init(&pool->slots, &pool->frames);
+    pool->page = page;
+    atomic_store(&pool->backed, -1);
+    atomic_store(&pool->target, pool->frames.limit - pool->frames.limit / 16);
     zspages_init(&pool->zspages, &pool->frames);
-    add_workspaces(pool, m->nr_cpus);
-    pool_after_fork(pool);
+    workspaces_init(&pool->workspaces, &pool->frames, pool->first_workspaces, m->nr_cpus);
     return pool;
+}
+
+bool pool_open_area(struct pool *pool, unsigned area, uint32_t nr_slots) {
+    struct page *page = nr_slots <= 1u << SWAP_TYPE_SHIFT ? frames_alloc(&pool->frames, 0) : NULL;
+    struct pool_area *opened;
+
+    if (!page)
+        return false;
+    opened = page_address(pool->frames.machine, page);
+    memset(opened, 0, sizeof(*opened));
+    opened->page = page;
+    opened->nr_slots = nr_slots;
+    slot_table_init(&opened->slots, &pool->frames);
+    pool->areas[area] = opened;
+    return true;
+}
+
+static void drop_chunk(struct pool *pool, struct pool_area *area, uint32_t index) {
+    struct slot_chunk *chunk = slot_table_lock(&area->slots, index);
+
+    /* Nobody else is left to change it once it is unlocked. */
+    slot_table_unlock(&area->slots, index);
+    for (uint32_t i = 0; chunk && i < SLOTS_PER_CHUNK; i++)
+        pool_drop(pool, slot_get(chunk, i));
+}
+
+void pool_close_area(struct pool *pool, unsigned type) {
+    struct pool_area *area = pool->areas[type];
+    uint32_t nr_chunks = area ? atomic_load(&area->nr_chunks) : 0;
+
+    for (uint32_t index = 0; index < nr_chunks; index++)
+        drop_chunk(pool, area, index);
+    if (!area)
+        return;
+    pool->areas[type] = NULL;
+    slot_table_finish(&area->slots);
+    frames_free(&pool->frames, area->page, 0);
+}
+
+void pool_set_backed(struct pool *pool, int area) {
+    pool->hand = 0;
+    atomic_store(&pool->backed, area);
 }
 
 void pool_destroy(struct pool *pool) {
     struct frames frames = pool->frames;
-    struct page *first = pool->blocks[0];
 
-    for (uint32_t base = 0; base < pool->nr_slots && atomic_load(&pool->stored_pages); base += SLOTS_PER_CHUNK) {
-        struct slot_chunk *chunk = slot_table_lock(&pool->slots, base / SLOTS_PER_CHUNK);
-
-        /* Nobody else is left to change it once it is unlocked. */
-        slot_table_unlock(&pool->slots, base / SLOTS_PER_CHUNK);
-        for (uint32_t i = 0; chunk && i < SLOTS_PER_CHUNK; i++)
-            slot_drop(pool, slot_get(chunk, i));
-    }
-    slot_table_finish(&pool->slots);
-    for (unsigned i = 1; i < pool->nr_blocks; i++)
-        frames_free(&pool->frames, pool->blocks[i], POOL_ORDER);
-    frames_free(&frames, first, POOL_ORDER);
+    for (unsigned type = 0; type < MAX_SWAPFILES; type++)
+        pool_close_area(pool, type);
+    workspaces_finish(&pool->workspaces);
+    frames_free(&frames, pool->page, WORKSPACES_ORDER);
 }
+
+/* -- pages in and out. ------------------------------------------------------------------------------------------- */
 
 static bool is_same_filled(const void *bytes) {
     return memcmp(bytes, (const char *)bytes + sizeof(uint64_t), PAGE_SIZE - sizeof(uint64_t)) == 0;
@@ -254,8 +197,8 @@ static bool is_same_filled(const void *bytes) {
 
 /* Compresses into an object of its own. False: too large, or no room. */
 static bool compress(struct pool *pool, const void *bytes, struct slot *ret_slot) {
-    unsigned i = workspace_get(pool);
-    struct workspace *workspace = workspace_at(pool, i);
+    unsigned index;
+    struct workspace *workspace = workspaces_get(&pool->workspaces, &index);
     struct zs_object object;
     int len = LZ4_compress_fast_extState(&workspace->state, bytes, workspace->out, (int)PAGE_SIZE,
                                          (int)ZSPAGE_MAX_BYTES, ACCELERATION);
@@ -263,97 +206,127 @@ static bool compress(struct pool *pool, const void *bytes, struct slot *ret_slot
 
     if (done) {
         zspages_write(&pool->zspages, (size_t)len, object, workspace->out);
-        *ret_slot = slot_of_object((size_t)len, object);
+        ret_slot->word = WORD_OBJECT | (uint64_t)len << 48 | (uint64_t)object.index << 32 | object.pfn;
     }
-    workspace_put(pool, i);
+    workspaces_put(&pool->workspaces, index);
     return done;
 }
 
-enum mm_status pool_store(struct pool *pool, uint32_t offset, const void *bytes) {
-    struct slot slot;
+enum mm_status pool_store(struct pool *pool, swp_entry_t entry, const void *bytes, bool copied) {
+    struct slot slot = {.stamp = atomic_fetch_add_explicit(&pool->clock, 1, memory_order_relaxed)};
 
-    if (offset == 0 || offset >= pool->nr_slots)
+    if (!area_of(pool, entry))
         return MM_INVAL;
     if (is_same_filled(bytes)) {
         memcpy(&slot.word, bytes, sizeof(slot.word));
         slot.same = true;
     } else if (!compress(pool, bytes, &slot)) {
-        pool_slot_free(pool, offset);
-        return MM_REJECTED;
+        return pool_forget(pool, entry) ? MM_REJECTED : MM_BUSY;
+    } else if (copied) {
+        slot.word |= WORD_COPIED;
     }
-    /* If that fails the offset held nothing, or its chunk would be there. */
-    return slot_store(pool, offset, slot) ? MM_OK : MM_REJECTED;
+    return store_slot(pool, entry, slot);
 }
 
-enum mm_status pool_load(struct pool *pool, uint32_t offset, void *bytes) {
-    uint32_t index = offset / SLOTS_PER_CHUNK;
-    char packed[ZSPAGE_MAX_BYTES];
-    struct slot slot = {0, false};
-    const struct slot_chunk *chunk;
+bool pool_unpack(struct slot slot, const char *packed, void *bytes) {
+    if (!slot.same)
+        return LZ4_decompress_safe(packed, bytes, (int)slot_bytes(slot), (int)PAGE_SIZE) == (int)PAGE_SIZE;
+    for (size_t i = 0; i < PAGE_SIZE; i += sizeof(slot.word))
+        memcpy((char *)bytes + i, &slot.word, sizeof(slot.word));
+    return true;
+}
 
-    if (offset >= pool->nr_slots)
-        return MM_IO;
-    chunk = slot_table_lock(&pool->slots, index);
-    if (chunk)
-        slot = slot_get(chunk, offset % SLOTS_PER_CHUNK);
+enum mm_status pool_load(struct pool *pool, swp_entry_t entry, void *bytes) {
+    struct place place = lock_place(pool, entry);
+    struct slot slot = slot_at(&place);
+    char packed[ZSPAGE_MAX_BYTES];
+
     /* Under the lock only a copy is made: it is what keeps the object from being freed. */
     if (!slot.same && slot.word)
         zspages_read(&pool->zspages, slot_bytes(slot), slot_object(slot), packed);
-    slot_table_unlock(&pool->slots, index);
+    unlock_place(&place);
 
-    if (!slot_holds(slot))
+    if (!slot_holds(slot) || slot_has(slot, WORD_DEAD))
+        return MM_INVAL;
+    if (!pool_unpack(slot, packed, bytes))
         return MM_IO;
-    if (slot.same) {
-        for (size_t i = 0; i < PAGE_SIZE; i += sizeof(slot.word))
-            memcpy((char *)bytes + i, &slot.word, sizeof(slot.word));
-    } else if (LZ4_decompress_safe(packed, bytes, (int)slot_bytes(slot), (int)PAGE_SIZE) != (int)PAGE_SIZE) {
-        return MM_IO;
-    }
-    count(&pool->in_pages, 1);
+    pool_count(&pool->in_pages, 1);
     return MM_OK;
 }
 
-void pool_slot_free(struct pool *pool, uint32_t offset) {
-    uint32_t index = offset / SLOTS_PER_CHUNK, i = offset % SLOTS_PER_CHUNK;
-    struct slot old = {0, false};
-    struct slot_chunk *chunk;
+enum pool_holding pool_holds(struct pool *pool, swp_entry_t entry) {
+    struct place place = lock_place(pool, entry);
+    struct slot slot = slot_at(&place);
 
-    if (offset >= pool->nr_slots)
-        return;
-    chunk = slot_table_lock(&pool->slots, index);
-    if (chunk)
-        old = slot_get(chunk, i);
-    if (slot_holds(old)) {
-        slot_set(chunk, i, (struct slot){0, false});
-        slot_table_use(&pool->slots, index, -1);
-    }
-    slot_table_unlock(&pool->slots, index);
-    slot_drop(pool, old);
+    unlock_place(&place);
+    /* One on its way to the file counts even if it was freed: what the file has now is not to be relied on. */
+    if (!slot_holds(slot))
+        return POOL_NOTHING;
+    return slot_has(slot, WORD_COPIED) ? POOL_COPY : POOL_ONLY;
 }
+
+/* Empties the slot unless it is being written back: then it gets these flags. Returns what it held. */
+static struct slot empty_slot(struct pool *pool, swp_entry_t entry, uint64_t writing_flags) {
+    struct place place = lock_place(pool, entry);
+    struct slot old = slot_at(&place);
+    bool writing = slot_has(old, WORD_WRITING);
+
+    if (writing)
+        place.chunk->words[place.i] |= writing_flags;
+    else if (slot_holds(old))
+        clear_place(&place);
+    unlock_place(&place);
+    if (!writing)
+        pool_drop(pool, old);
+    return old;
+}
+
+bool pool_forget(struct pool *pool, swp_entry_t entry) {
+    return !slot_has(empty_slot(pool, entry, 0), WORD_WRITING);
+}
+
+void pool_came_back(struct pool *pool, swp_entry_t entry) {
+    (void)empty_slot(pool, entry, 0);
+}
+
+void pool_slot_free(struct pool *pool, swp_entry_t entry) {
+    (void)empty_slot(pool, entry, WORD_DEAD);
+}
+
+/* -- what it takes. ---------------------------------------------------------------------------------------------- */
 
 bool pool_has_room(const struct pool *pool) {
     /* The most that one page can take: a whole zspage, a chunk and a directory. */
     return frames_count(&pool->frames) + ZSPAGE_MAX_PAGES + 2 <= pool->frames.limit;
 }
 
+void pool_set_target(struct pool *pool, unsigned long pages) {
+    atomic_store_explicit(&pool->target, pages, memory_order_relaxed);
+}
+
+void pool_note_evictions(struct pool *pool, unsigned nr) {
+    atomic_fetch_add_explicit(&pool->clock, nr, memory_order_relaxed);
+}
+
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats) {
     *ret_stats = (struct pool_stats){
         .pages = frames_count(&pool->frames),
         .peak_pages = atomic_load_explicit(&pool->frames.peak, memory_order_relaxed),
+        .target_pages = atomic_load_explicit(&pool->target, memory_order_relaxed),
         .stored_pages = atomic_load_explicit(&pool->stored_pages, memory_order_relaxed),
         .same_pages = atomic_load_explicit(&pool->same_pages, memory_order_relaxed),
         .bytes = atomic_load_explicit(&pool->bytes, memory_order_relaxed),
         .out_pages = atomic_load_explicit(&pool->out_pages, memory_order_relaxed),
         .in_pages = atomic_load_explicit(&pool->in_pages, memory_order_relaxed),
         .out_bytes = atomic_load_explicit(&pool->out_bytes, memory_order_relaxed),
+        .written_back_pages = atomic_load_explicit(&pool->written_back_pages, memory_order_relaxed),
     };
 }
 
 void pool_after_fork(struct pool *pool) {
-    unsigned nr = pool->nr_blocks * WORKSPACES_PER_BLOCK;
-
-    slot_table_after_fork(&pool->slots);
+    for (unsigned type = 0; type < MAX_SWAPFILES; type++)
+        if (pool->areas[type])
+            slot_table_after_fork(&pool->areas[type]->slots);
     zspages_after_fork(&pool->zspages);
-    atomic_store(&pool->waiters, 0);
-    atomic_store(&pool->free_workspaces, (1u << nr) - 1);
+    workspaces_after_fork(&pool->workspaces);
 }

@@ -74,10 +74,11 @@ struct weir_process_stats {
 
     _Atomic uint64_t pool_pages; /* G RAM that the compressed pool takes */
     _Atomic uint64_t pool_peak_pages;
+    _Atomic uint64_t pool_target_pages; /* G what it is to take */
     _Atomic uint64_t pool_stored_pages; /* G pages kept in it */
     _Atomic uint64_t pool_bytes;        /* G their compressed size */
     _Atomic uint64_t pool_same_pages;   /* G same-filled pages, which take no storage */
-    _Atomic uint64_t file_pages;        /* G slots in use in the swap file(s) */
+    _Atomic uint64_t file_pages;        /* G pages in the swap file(s) */
     _Atomic uint64_t file_peak_pages;
     _Atomic uint64_t file_limit_pages; /* --swap-size */
 
@@ -86,6 +87,7 @@ struct weir_process_stats {
     _Atomic uint64_t pool_out_pages, pool_in_pages;
     _Atomic uint64_t pool_out_bytes; /* compressed, over all pool_out_pages */
     _Atomic uint64_t file_out_pages, file_in_pages;
+    _Atomic uint64_t written_back_pages;  /* of file_out_pages, those that the pool had kept until then */
     _Atomic uint64_t dropped_clean_pages; /* evicted without writing: the copy in swap was still good */
     _Atomic uint64_t parked_total_pages;  /* parked, ever */
     _Atomic uint64_t reclaimed_kswapd_pages, reclaimed_direct_pages;

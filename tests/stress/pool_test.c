@@ -13,10 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/swapfile.h"
 #include "swapdev/digest.h"
 #include "tests/unit/swap_pages.h"
 
-enum { THREADS = 4, SLOTS = 1200, OPERATIONS = 15000, NR_PAGES = 4096, POOL_PAGES = 32 /* 3 CPUs: two blocks */ };
+enum {
+    THREADS = 4,
+    SLOTS = 1200,
+    OPERATIONS = 15000,
+    NR_PAGES = 4096,
+    AREA = 2,
+    POOL_PAGES = 33 /* 3 CPUs: two blocks; and the area */
+};
 
 static struct fake *fake;
 static struct pool *pool;
@@ -49,9 +57,9 @@ static void expect(bool right, const char *what) {
 
 static void check(unsigned thread, unsigned i, const struct slot *slot) {
     char page[PAGE_SIZE], back[PAGE_SIZE];
-    enum mm_status status = pool_load(pool, offset_of(thread, i), back);
+    enum mm_status status = pool_load(pool, swp_entry(AREA, offset_of(thread, i)), back);
 
-    expect(status == (slot->used ? MM_OK : MM_IO), "status of a load");
+    expect(status == (slot->used ? MM_OK : MM_INVAL), "status of a load");
     if (!slot->used) {
         expect(!digest_matches(digests, offset_of(thread, i), back), "digest of a free slot");
         return;
@@ -75,14 +83,14 @@ static void *work(void *arg) {
         if (what < 3) {
             slots[i] = (struct slot){random, (unsigned)(swap_pages_random(&random) % 3000), false};
             fill(page, slots[i].seed, slots[i].noise);
-            slots[i].used = pool_store(pool, offset, page) == MM_OK;
+            slots[i].used = pool_store(pool, swp_entry(AREA, offset), page, false) == MM_OK;
             atomic_fetch_add(&rejected, !slots[i].used);
             if (slots[i].used)
                 digest_set(digests, offset, page);
             else
                 digest_clear(digests, offset);
         } else if (what < 5) {
-            pool_slot_free(pool, offset);
+            pool_slot_free(pool, swp_entry(AREA, offset));
             digest_clear(digests, offset);
             slots[i].used = false;
         } else {
@@ -91,7 +99,7 @@ static void *work(void *arg) {
     }
     for (unsigned i = 0; i < SLOTS; i++) {
         check(thread, i, &slots[i]);
-        pool_slot_free(pool, offset_of(thread, i));
+        pool_slot_free(pool, swp_entry(AREA, offset_of(thread, i)));
         digest_clear(digests, offset_of(thread, i));
     }
     free(slots);
@@ -105,7 +113,8 @@ static void *look_on(void *arg) {
 
     (void)arg;
     while (!atomic_load(&stop)) {
-        if (pool_load(pool, (uint32_t)(1 + swap_pages_random(&random) % (SLOTS * THREADS)), back) != MM_OK)
+        if (pool_load(pool, swp_entry(AREA, (uint32_t)(1 + swap_pages_random(&random) % (SLOTS * THREADS))), back) !=
+            MM_OK)
             continue;
         memcpy(head, back, sizeof(head));
         fill(page, head[0], (unsigned)head[1]);
@@ -123,9 +132,9 @@ int main(void) {
 
     fake = swap_pages_boot(NR_PAGES, 3);
     free_at_boot = swap_pages_free(fake);
-    pool = pool_create(fake->machine, 1u << 20, 20);
+    pool = pool_create(fake->machine, 20);
     digests = digest_create(fake->machine, 1u << 20);
-    if (!pool || !digests)
+    if (!pool || !digests || !pool_open_area(pool, AREA, 1u << 20))
         return 1;
     for (uintptr_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, work, (void *)i);

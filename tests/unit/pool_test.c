@@ -10,11 +10,13 @@
 #include <cmocka.h>
 
 #include "mm/page_alloc.h"
+#include "mm/swapfile.h"
 #include "tests/unit/swap_pages.h"
 
 #define NR_PAGES 8192u
 #define NR_SLOTS (16u << 20)
-#define POOL_PAGES 16u /* of a pool that holds nothing */
+#define AREA 3u
+#define POOL_PAGES 17u /* of a pool that holds nothing, with one area */
 
 struct fixture {
     struct fake *fake;
@@ -28,8 +30,9 @@ static int setup_with(void **state, uint32_t nr_pages, unsigned percent) {
 
     f->fake = swap_pages_boot(nr_pages, 2);
     f->free_at_boot = swap_pages_free(f->fake);
-    f->pool = pool_create(f->fake->machine, NR_SLOTS, percent);
+    f->pool = pool_create(f->fake->machine, percent);
     assert_non_null(f->pool);
+    assert_true(pool_open_area(f->pool, AREA, NR_SLOTS));
     *state = f;
     return 0;
 }
@@ -66,18 +69,18 @@ static struct pool_stats stats_of(const struct fixture *f) {
 
 static enum mm_status store(struct fixture *f, uint32_t offset, uint64_t seed, unsigned noise) {
     swap_pages_fill(f->page, seed, noise);
-    return pool_store(f->pool, offset, f->page);
+    return pool_store(f->pool, swp_entry(AREA, offset), f->page, false);
 }
 
 static void assert_holds(struct fixture *f, uint32_t offset, uint64_t seed, unsigned noise) {
     memset(f->back, 0x5a, PAGE_SIZE);
-    assert_int_equal(pool_load(f->pool, offset, f->back), MM_OK);
+    assert_int_equal(pool_load(f->pool, swp_entry(AREA, offset), f->back), MM_OK);
     swap_pages_fill(f->page, seed, noise);
     assert_memory_equal(f->back, f->page, PAGE_SIZE);
 }
 
 static void assert_holds_nothing(struct fixture *f, uint32_t offset) {
-    assert_int_equal(pool_load(f->pool, offset, f->back), MM_IO);
+    assert_int_equal(pool_load(f->pool, swp_entry(AREA, offset), f->back), MM_INVAL);
 }
 
 static void a_stored_page_comes_back_and_stays_stored(void **state) {
@@ -90,7 +93,7 @@ static void a_stored_page_comes_back_and_stays_stored(void **state) {
     assert_holds_nothing(f, 8);
 }
 
-static void an_empty_pool_of_16_million_slots_takes_64_kib(void **state) {
+static void an_empty_pool_of_16_million_slots_takes_68_kib(void **state) {
     struct fixture *f = *state;
 
     assert_int_equal(stats_of(f).pages, POOL_PAGES);
@@ -104,7 +107,7 @@ static void the_last_slot_freed_gives_its_pages_back(void **state) {
         assert_int_equal(store(f, i, i, i), MM_OK);
     assert_true(stats_of(f).pages > POOL_PAGES + 400);
     for (uint32_t i = 1; i <= 2000; i++)
-        pool_slot_free(f->pool, i);
+        pool_slot_free(f->pool, swp_entry(AREA, i));
     /* The directory stays: one page. */
     assert_int_equal(stats_of(f).pages, POOL_PAGES + 1);
     assert_int_equal(swap_pages_free(f->fake), f->free_at_boot - POOL_PAGES - 1);
@@ -121,7 +124,7 @@ static void a_same_filled_page_takes_no_storage_but_its_slot(void **state) {
     for (unsigned i = 0; i < nr; i++) {
         for (unsigned j = 0; j < PAGE_SIZE / 8; j++)
             page[j] = words[i];
-        assert_int_equal(pool_store(f->pool, i + 1, page), MM_OK);
+        assert_int_equal(pool_store(f->pool, swp_entry(AREA, i + 1), page, false), MM_OK);
     }
     /* A directory and a chunk, however many there are. */
     assert_int_equal(stats_of(f).pages, POOL_PAGES + 2);
@@ -130,10 +133,10 @@ static void a_same_filled_page_takes_no_storage_but_its_slot(void **state) {
     for (unsigned i = 0; i < nr; i++) {
         for (unsigned j = 0; j < PAGE_SIZE / 8; j++)
             page[j] = words[i];
-        assert_int_equal(pool_load(f->pool, i + 1, f->back), MM_OK);
+        assert_int_equal(pool_load(f->pool, swp_entry(AREA, i + 1), f->back), MM_OK);
         assert_memory_equal(f->back, page, PAGE_SIZE);
     }
-    pool_slot_free(f->pool, 1);
+    pool_slot_free(f->pool, swp_entry(AREA, 1));
     assert_holds_nothing(f, 1);
     assert_int_equal(stats_of(f).same_pages, nr - 1);
 }
@@ -144,9 +147,9 @@ static void one_different_byte_is_not_same_filled(void **state) {
     for (unsigned at = 0; at < PAGE_SIZE; at += 511) {
         memset(f->page, 0, PAGE_SIZE);
         f->page[at] = 1;
-        assert_int_equal(pool_store(f->pool, 1, f->page), MM_OK);
+        assert_int_equal(pool_store(f->pool, swp_entry(AREA, 1), f->page, false), MM_OK);
         assert_int_equal(stats_of(f).same_pages, 0);
-        assert_int_equal(pool_load(f->pool, 1, f->back), MM_OK);
+        assert_int_equal(pool_load(f->pool, swp_entry(AREA, 1), f->back), MM_OK);
         assert_memory_equal(f->back, f->page, PAGE_SIZE);
     }
 }
@@ -190,7 +193,7 @@ static void offsets_outside_the_area_are_refused(void **state) {
     assert_int_equal(store(f, NR_SLOTS - 1, 1, 100), MM_OK);
     assert_holds(f, NR_SLOTS - 1, 1, 100);
     assert_holds_nothing(f, NR_SLOTS);
-    pool_slot_free(f->pool, NR_SLOTS);
+    pool_slot_free(f->pool, swp_entry(AREA, NR_SLOTS));
 }
 
 static void a_full_share_rejects_and_a_freed_slot_takes_again(void **state) {
@@ -207,7 +210,7 @@ static void a_full_share_rejects_and_a_freed_slot_takes_again(void **state) {
     assert_holds_nothing(f, offset);
     for (uint32_t i = 1; i < offset; i++)
         assert_holds(f, i, i, 2000);
-    pool_slot_free(f->pool, 3);
+    pool_slot_free(f->pool, swp_entry(AREA, 3));
     assert_int_equal(store(f, offset, 77, 2000), MM_OK);
     assert_holds(f, offset, 77, 2000);
 }
@@ -236,7 +239,7 @@ static void a_share_that_does_not_hold_the_pool_itself_makes_none(void **state) 
     struct fixture *f = *state;
     unsigned long free = swap_pages_free(f->fake);
 
-    assert_null(pool_create(f->fake->machine, NR_SLOTS, 0));
+    assert_null(pool_create(f->fake->machine, 0));
     assert_int_equal(swap_pages_free(f->fake), free);
 }
 
@@ -258,10 +261,10 @@ static void a_damaged_object_is_noticed(void **state) {
 
     memset(f->page, 0, PAGE_SIZE);
     memcpy(f->page, needle, sizeof(needle));
-    assert_int_equal(pool_store(f->pool, 1, f->page), MM_OK);
-    assert_int_equal(pool_load(f->pool, 1, f->back), MM_OK);
+    assert_int_equal(pool_store(f->pool, swp_entry(AREA, 1), f->page, false), MM_OK);
+    assert_int_equal(pool_load(f->pool, swp_entry(AREA, 1), f->back), MM_OK);
     assert_true(damage(f, needle, sizeof(needle)) > 0);
-    assert_int_equal(pool_load(f->pool, 1, f->back), MM_IO);
+    assert_int_equal(pool_load(f->pool, swp_entry(AREA, 1), f->back), MM_IO);
 }
 
 /* What the model knows of a slot: the page is made again from it. */
@@ -291,7 +294,7 @@ static void random_operations_agree_with_a_model(void **state) {
             used += model[slot].used;
             assert_true(status == MM_OK || (status == MM_REJECTED && noise > 2900));
         } else if (what < 5) {
-            pool_slot_free(f->pool, offset);
+            pool_slot_free(f->pool, swp_entry(AREA, offset));
             used -= model[slot].used;
             model[slot].used = false;
         } else if (model[slot].used) {
@@ -304,7 +307,7 @@ static void random_operations_agree_with_a_model(void **state) {
     for (uint32_t slot = 0; slot < SLOTS; slot++) {
         if (model[slot].used)
             assert_holds(f, 1 + slot * 37, model[slot].seed, model[slot].noise);
-        pool_slot_free(f->pool, 1 + slot * 37);
+        pool_slot_free(f->pool, swp_entry(AREA, 1 + slot * 37));
     }
     assert_int_equal(stats_of(f).pages, POOL_PAGES + 1);
     test_free(model);
@@ -356,7 +359,7 @@ static void what_fork_caught_in_use_is_free_in_the_child(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stored_page_comes_back_and_stays_stored),
-        TEST(an_empty_pool_of_16_million_slots_takes_64_kib),
+        TEST(an_empty_pool_of_16_million_slots_takes_68_kib),
         TEST(the_last_slot_freed_gives_its_pages_back),
         TEST(a_same_filled_page_takes_no_storage_but_its_slot),
         TEST(one_different_byte_is_not_same_filled),
