@@ -32,6 +32,7 @@ enum lock_rank {
     RANK_ZONE,       /* zone->lock */
     RANK_SHARD,      /* a part of a zone's free blocks */
     RANK_OOM,        /* machine->oom_lock: zone flags of a whole zonelist */
+    RANK_SLOTS,      /* a chunk of a swap device's table of slots */
     RANK_HOST,       /* the platform's own, innermost */
 };
 

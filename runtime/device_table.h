@@ -36,7 +36,8 @@ void devices_write_done(void *arg, uint32_t offset, void *cookie, enum mm_status
 /* writeback.c. */
 /* devices_write_back() now and then, if this is kswapd. A page has just been evicted; it is locked. */
 void writeback_tend(void);
-void writeback_after_fork(void);
+/* inheritance.c: is there a child that may still read slots of ours? A hint. */
+bool devices_are_frozen(void);
 /* inheritance.c: such a file for this process or a child of it, or a negative errno. */
 int devices_make_file(void);
 

@@ -118,8 +118,13 @@ void devices_tend(void) {
         note_limit(slots);
     }
     devices_thaw();
+    atomic_store(&tending, false);
+}
+
+void devices_close_unused(void) {
     for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
-        device = &devices[type];
+        struct device *device = &devices[type];
+
         if (device->kind != DEVICE_INHERITED || swap_remove(rt.machine, type) != MM_OK)
             continue;
         if (pool)
@@ -129,7 +134,6 @@ void devices_tend(void) {
         sys1(SYS_close, device->hold_fd);
         device->kind = DEVICE_NONE;
     }
-    atomic_store(&tending, false);
 }
 
 void devices_wait(uint64_t timeout_ns) {

@@ -32,9 +32,11 @@ bool devices_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entr
 bool devices_read_slot(swp_entry_t entry, void *buf);
 bool devices_is_file(unsigned type);
 
-/* Grows the file ahead of its use; gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
+/* Grows the file ahead of its use. No lock held. */
 void devices_tend(void);
-/* Writes back what the pool has too much of. kswapd, no lock. */
+/* Gives back areas that a fork left and nothing uses any more. kswapd, no lock. */
+void devices_close_unused(void);
+/* Writes back what the pool has too much of. kswapd, no spinning lock. */
 void devices_write_back(void);
 /* Sends gathered writes off and waits up to timeout_ns for one to complete; returns at once if there are none. */
 void devices_wait(uint64_t timeout_ns);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -29,7 +30,7 @@ struct freeze {
 #define MAX_FREEZES 256
 
 static struct freeze freezes[MAX_FREEZES];
-static unsigned nr_freezes;
+static _Atomic unsigned nr_freezes;
 static int spare_fds[DEVICES_MAX_SPARE]; /* files made ahead; service thread */
 static unsigned nr_spare;
 static int dir_fd = -1; /* the swap directory, whatever it is called by now */
@@ -81,6 +82,10 @@ static int freeze_file(unsigned type) {
     for_each_frozen(freeze, hold_slot);
     nr_freezes++;
     return pipe_fds[1];
+}
+
+bool devices_are_frozen(void) {
+    return atomic_load_explicit(&nr_freezes, memory_order_relaxed) != 0;
 }
 
 int devices_make_file(void) {
@@ -181,7 +186,6 @@ bool devices_inherit(const struct devices_inheritance *inheritance) {
     dir_fd = inheritance->dir_fd;
     nr_spare = inheritance->nr_spare;
     memcpy(spare_fds, inheritance->spare_fds, nr_spare * sizeof(spare_fds[0]));
-    writeback_after_fork();
     if (pool) {
         pool_after_fork(pool);
         /* What the parent's file does not have stays until it is wanted: we cannot write there. */

@@ -31,6 +31,7 @@ void kswapd_thread(struct weir_thread *self) {
             continue;
         }
         devices_tend();
+        devices_close_unused();
         more = kswapd_run(rt.machine, 0);
         devices_write_back();
         bytes_drop_stale(false);

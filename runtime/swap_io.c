@@ -120,23 +120,23 @@ bool devices_read_slot(swp_entry_t entry, void *buf) {
  * be mapped is forgotten, and its slot is all there is. The page is locked and still in the swap cache. If the file has
  * no copy either, the slot holds nothing from now on: no digest says otherwise, so it is written again.
  */
-static void note_resident(struct page *const *pages, unsigned nr) {
+static void note_resident(struct page *const *pages, unsigned nr, bool wanted) {
     for (unsigned i = 0; pool && i < nr; i++)
-        pool_came_back(pool, (swp_entry_t){pages[i]->private});
+        pool_came_back(pool, (swp_entry_t){pages[i]->private}, wanted);
 }
 
 unsigned devices_map_pages(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr,
                            unsigned map_flags) {
     unsigned done = bytes_map_pages(host, mm, addr, pages, nr, map_flags);
 
-    note_resident(pages, done);
+    note_resident(pages, done, true);
     return done;
 }
 
 unsigned devices_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page *const *pages, unsigned nr) {
     unsigned done = bytes_map_parked(host, mm, addr, pages, nr);
 
-    note_resident(pages, done);
+    note_resident(pages, done, false);
     return done;
 }
 
@@ -155,9 +155,14 @@ bool devices_has_room(void *host, unsigned type) {
 }
 
 bool devices_parked_is_clean(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry) {
+    struct swap_store *store = &devices[swp_type(entry)].store;
+
     (void)host;
     (void)mm;
-    if (!swap_store_is_clean(&devices[swp_type(entry)].store, entry, bytes_parked(addr)))
+    if (!swap_store_is_clean(store, entry, bytes_parked(addr)))
+        return false;
+    /* Written once more it comes to the pool. A slot that a child counts on is not written to: it would get another. */
+    if ((int)swp_type(entry) == file_type && swap_store_wants_copy(store) && !devices_are_frozen())
         return false;
     if (pool)
         pool_note_evictions(pool, 1);

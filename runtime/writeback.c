@@ -2,8 +2,8 @@
 /*
  * writeback.c - when the pool's oldest pages go on to the swap file, so that the pool takes those evicted now.
  *
- * kswapd does it between two pages that it stores, and before it sleeps; a handler that reclaims for itself does not:
- * where kswapd does not keep up, pages go to the file directly.
+ * kswapd does it between two pages that it stores, and before it sleeps, and nobody else: a handler that reclaims for
+ * itself has somebody waiting. Where kswapd does not keep up, pages go to the file directly.
  */
 #include "runtime/device_table.h"
 #include "runtime/devices.h"
@@ -14,25 +14,21 @@
 /* At most so many pages at a time: kswapd has other work. */
 #define BATCH 512u
 
-static _Atomic uint32_t evictions;
-static _Atomic bool writing; /* one thread at a time */
-static char bytes[PAGE_SIZE] __attribute__((aligned(4096)));
+static unsigned evictions;                                   /* kswapd */
+static char bytes[PAGE_SIZE] __attribute__((aligned(4096))); /* kswapd */
 
 void devices_write_back(void) {
-    if (!pool || file_type < 0 || atomic_exchange(&writing, true))
+    if (!pool)
         return;
-    swap_store_write_back(&devices[file_type].store, BATCH, bytes);
-    atomic_store(&writing, false);
+    pool_compact(pool);
+    if (file_type >= 0)
+        swap_store_write_back(&devices[file_type].store, BATCH, bytes);
 }
 
 void writeback_tend(void) {
     const struct weir_thread *self = weir_thread_self();
 
     if (self && (atomic_load_explicit(&self->task.flags, memory_order_relaxed) & PF_KSWAPD) &&
-        atomic_fetch_add_explicit(&evictions, 1, memory_order_relaxed) % EVICTIONS == 0)
+        ++evictions % EVICTIONS == 0)
         devices_write_back();
-}
-
-void writeback_after_fork(void) {
-    atomic_store(&writing, false);
 }

@@ -132,7 +132,7 @@ struct pool *pool_create(struct machine *m, unsigned share_percent) {
     pool->frames = frames;
     pool->page = page;
     atomic_store(&pool->backed, -1);
-    atomic_store(&pool->target, pool->frames.limit - pool->frames.limit / 16);
+    pool_policy_init(&pool->policy, present_pages(m), pool->frames.limit);
     zspages_init(&pool->zspages, &pool->frames);
     workspaces_init(&pool->workspaces, &pool->frames, pool->first_workspaces, m->nr_cpus);
     return pool;
@@ -213,7 +213,7 @@ static bool compress(struct pool *pool, const void *bytes, struct slot *ret_slot
 }
 
 enum mm_status pool_store(struct pool *pool, swp_entry_t entry, const void *bytes, bool copied) {
-    struct slot slot = {.stamp = atomic_fetch_add_explicit(&pool->clock, 1, memory_order_relaxed)};
+    struct slot slot = {.stamp = atomic_fetch_add_explicit(&pool->policy.clock, 1, memory_order_relaxed)};
 
     if (!area_of(pool, entry))
         return MM_INVAL;
@@ -285,8 +285,11 @@ bool pool_forget(struct pool *pool, swp_entry_t entry) {
     return !slot_has(empty_slot(pool, entry, 0), WORD_WRITING);
 }
 
-void pool_came_back(struct pool *pool, swp_entry_t entry) {
-    (void)empty_slot(pool, entry, 0);
+void pool_came_back(struct pool *pool, swp_entry_t entry, bool wanted) {
+    struct slot old = empty_slot(pool, entry, 0);
+
+    if (wanted && slot_holds(old))
+        pool_policy_note_hit(&pool->policy, old.stamp);
 }
 
 void pool_slot_free(struct pool *pool, swp_entry_t entry) {
@@ -300,19 +303,28 @@ bool pool_has_room(const struct pool *pool) {
     return frames_count(&pool->frames) + ZSPAGE_MAX_PAGES + 2 <= pool->frames.limit;
 }
 
+bool pool_admits(struct pool *pool, bool copied) {
+    return pool_has_room(pool) && pool_policy_admits(&pool->policy, copied);
+}
+
+bool pool_wants_copies(const struct pool *pool) {
+    return pool_has_room(pool) && atomic_load_explicit(&pool->policy.copies, memory_order_relaxed) &&
+           !atomic_load_explicit(&pool->policy.bypass, memory_order_relaxed);
+}
+
 void pool_set_target(struct pool *pool, unsigned long pages) {
-    atomic_store_explicit(&pool->target, pages, memory_order_relaxed);
+    atomic_store_explicit(&pool->policy.target, pages, memory_order_relaxed);
 }
 
 void pool_note_evictions(struct pool *pool, unsigned nr) {
-    atomic_fetch_add_explicit(&pool->clock, nr, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->policy.clock, nr, memory_order_relaxed);
 }
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats) {
     *ret_stats = (struct pool_stats){
         .pages = frames_count(&pool->frames),
         .peak_pages = atomic_load_explicit(&pool->frames.peak, memory_order_relaxed),
-        .target_pages = atomic_load_explicit(&pool->target, memory_order_relaxed),
+        .target_pages = atomic_load_explicit(&pool->policy.target, memory_order_relaxed),
         .stored_pages = atomic_load_explicit(&pool->stored_pages, memory_order_relaxed),
         .same_pages = atomic_load_explicit(&pool->same_pages, memory_order_relaxed),
         .bytes = atomic_load_explicit(&pool->bytes, memory_order_relaxed),

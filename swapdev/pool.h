@@ -69,9 +69,9 @@ enum pool_holding pool_holds(struct pool *pool, swp_entry_t entry);
 bool pool_forget(struct pool *pool, swp_entry_t entry);
 /*
  * Entry's page is in memory again: a copy here would only take room. One that is being written back stays until that
- * is done. Counts a hit.
+ * is done. wanted: it was touched, not only read along.
  */
-void pool_came_back(struct pool *pool, swp_entry_t entry);
+void pool_came_back(struct pool *pool, swp_entry_t entry, bool wanted);
 /* Drops what entry holds, if anything. May be called with machine->swap_lock held. */
 void pool_slot_free(struct pool *pool, swp_entry_t entry);
 
@@ -92,10 +92,24 @@ enum pool_sweep pool_writeback_next(struct pool *pool, uint32_t min_age, swp_ent
  * been freed meanwhile.
  */
 bool pool_writeback_done(struct pool *pool, swp_entry_t entry, bool written);
+/*
+ * Moves objects together, where pages are used sparsely, so that some come free; goes through a few chunks of slots at
+ * a time. Returns false where nothing is to be gained.
+ */
+bool pool_compact(struct pool *pool);
 /* At least about how old the oldest `nr` of the pages are that can be written back, by a sample. */
 uint32_t pool_age_of_oldest(struct pool *pool, unsigned long nr);
 
-/* How much RAM the pool is to take, in pages: beyond that its oldest pages are to be written back. */
+/* Should a page that goes to a file be stored? copied: the file has it already. */
+bool pool_admits(struct pool *pool, bool copied);
+/* Would it be, if copied? */
+bool pool_wants_copies(const struct pool *pool);
+/*
+ * The pool judges for itself how much RAM it is to take, as far as its share: beyond that its oldest pages are to be
+ * written back. The thread that writes back calls pool_judge, which does nothing most of the time; for tests, the
+ * target can be set.
+ */
+void pool_judge(struct pool *pool);
 void pool_set_target(struct pool *pool, unsigned long pages);
 /* Could a page that compresses be stored now, as far as the share goes? */
 bool pool_has_room(const struct pool *pool);

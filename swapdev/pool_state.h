@@ -7,6 +7,7 @@
 
 #include "mm/swapfile.h"
 #include "swapdev/pool.h"
+#include "swapdev/pool_policy.h"
 #include "swapdev/slot_table.h"
 #include "swapdev/workspaces.h"
 #include "swapdev/zspage.h"
@@ -59,10 +60,11 @@ struct pool {
     struct workspaces workspaces;
     struct pool_area *areas[MAX_SWAPFILES]; /* changed while nobody uses the area */
 
-    _Atomic int backed;                               /* (A) the area that can be written back to, or -1 */
-    _Atomic unsigned long target;                     /* (A) frames that it is to take */
-    uint32_t hand;                                    /* its slot at which the sweep goes on; who writes back */
-    _Atomic uint32_t clock;                           /* (A) pages evicted so far, to wherever */
+    _Atomic int backed;    /* (A) the area that can be written back to, or -1 */
+    unsigned compact_area; /* where compaction goes on, and in which chunk; who writes back */
+    uint32_t compact_chunk;
+    uint32_t hand; /* its slot at which the sweep goes on; who writes back */
+    struct pool_policy policy;
     _Atomic uint64_t stored_pages, same_pages, bytes; /* (A) statistics */
     _Atomic uint64_t out_pages, in_pages, out_bytes, written_back_pages;
 

@@ -7,6 +7,8 @@
  * cost nothing more, and nothing has to be kept in step. A page that is wanted leaves the pool (pool_came_back), so
  * what is old here has not been wanted since it was stored.
  */
+#include <string.h>
+
 #include "swapdev/pool_state.h"
 
 /* A sample looks at about so many chunks, of 336 slots each. */
@@ -27,10 +29,7 @@ static bool can_go(struct slot slot) {
 }
 
 static uint32_t age_of(const struct pool *pool, struct slot slot) {
-    uint32_t age = atomic_load_explicit(&pool->clock, memory_order_relaxed) - slot.stamp;
-
-    /* Stored just now, by another thread whose tick this one has not seen. */
-    return age > UINT32_MAX / 2 ? 0 : age;
+    return pool_policy_age(&pool->policy, slot.stamp);
 }
 
 /* What becomes of a slot of this chunk from i on, the first that is old enough. Returns SLOTS_PER_CHUNK: none is. */
@@ -160,21 +159,63 @@ static void sample_chunk(const struct pool *pool, struct pool_area *area, uint32
     slot_table_unlock(&area->slots, index);
 }
 
-uint32_t pool_age_of_oldest(struct pool *pool, unsigned long nr) {
-    unsigned type, bucket = BUCKETS;
+/* Returns of how many chunks one was looked at. */
+static uint32_t take_sample(struct pool *pool, struct sample *ret_sample) {
+    unsigned type;
     struct pool_area *area = backed_area(pool, &type);
     uint32_t nr_chunks = area ? atomic_load_explicit(&area->nr_chunks, memory_order_relaxed) : 0;
     uint32_t step = nr_chunks / SAMPLE_CHUNKS + 1;
-    struct sample sample = {.total = 0};
-    uint64_t wanted, had = 0;
 
+    memset(ret_sample, 0, sizeof(*ret_sample));
     /* Another offset each time, by the clock, so that no chunk is always passed by. */
-    for (uint32_t index = atomic_load(&pool->clock) % step; index < nr_chunks; index += step)
-        sample_chunk(pool, area, index, &sample);
-    wanted = (uint64_t)nr / step;
-    if (wanted > sample.total)
-        wanted = sample.total;
+    for (uint32_t index = atomic_load_explicit(&pool->policy.clock, memory_order_relaxed) % step; index < nr_chunks;
+         index += step)
+        sample_chunk(pool, area, index, ret_sample);
+    return step;
+}
+
+/* From which age on there are so many. */
+static uint32_t age_of_oldest(const struct sample *sample, uint64_t wanted) {
+    unsigned bucket = BUCKETS;
+    uint64_t had = 0;
+
+    if (wanted > sample->total)
+        wanted = sample->total;
     while (bucket > 0 && (had < wanted || had == 0))
-        had += sample.counts[--bucket];
+        had += sample->counts[--bucket];
     return bucket_start(bucket);
+}
+
+uint32_t pool_age_of_oldest(struct pool *pool, unsigned long nr) {
+    struct sample sample;
+    uint32_t step = take_sample(pool, &sample);
+
+    return age_of_oldest(&sample, nr / step);
+}
+
+/* Who will be the oldest sixteenth, once the pool has its size. */
+static void note_oldest(struct pool *pool, const struct pool_census *census, const struct sample *sample) {
+    unsigned long target = atomic_load_explicit(&pool->policy.target, memory_order_relaxed);
+    uint64_t leaving = 0;
+
+    if (census->frames > target)
+        leaving = (uint64_t)sample->total * (census->frames - target) / census->frames;
+    atomic_store_explicit(&pool->policy.old_age,
+                          sample->total ? age_of_oldest(sample, leaving + (sample->total - leaving) / 16) : UINT32_MAX,
+                          memory_order_relaxed);
+}
+
+void pool_judge(struct pool *pool) {
+    struct pool_census census = {.frames = frames_count(&pool->frames)};
+    struct sample sample;
+    uint32_t step;
+
+    if (!pool_policy_is_due(&pool->policy))
+        return;
+    step = take_sample(pool, &sample);
+    census.pages = (unsigned long)sample.total * step;
+    for (unsigned bucket = 0; bucket < bucket_of(pool_policy_young_age(&pool->policy)); bucket++)
+        census.young_pages += (unsigned long)sample.counts[bucket] * step;
+    pool_policy_judge(&pool->policy, &census);
+    note_oldest(pool, &census, &sample);
 }

@@ -133,5 +133,5 @@ void slot_table_unlock(struct slot_table *table, uint32_t chunk) {
 
 void slot_table_after_fork(struct slot_table *table) {
     for (unsigned i = 0; i < SLOT_TABLE_STRIPES; i++)
-        lock_init(&table->stripes[i], RANK_HOST);
+        lock_init(&table->stripes[i], RANK_SLOTS);
 }

@@ -14,7 +14,7 @@ static void forget_digest(struct swap_store *store, uint32_t offset) {
 
 /* MM_REJECTED: the pool does not take the page, and has nothing under its entry any more. */
 static enum mm_status write_to_pool(struct swap_store *store, swp_entry_t entry, const void *bytes) {
-    bool copied, stored;
+    bool copied, stored = false;
 
     /*
      * First of all, so that the file's copy and its digest do not change any more: without anything in the pool there
@@ -23,7 +23,10 @@ static enum mm_status write_to_pool(struct swap_store *store, swp_entry_t entry,
     if (!pool_forget(store->pool, entry))
         return MM_BUSY;
     copied = store->digests && digest_matches(store->digests, swp_offset(entry), bytes);
-    stored = pool_has_room(store->pool) && pool_store(store->pool, entry, bytes, copied) == MM_OK;
+    if (pool_admits(store->pool, copied))
+        stored = pool_store(store->pool, entry, bytes, copied) == MM_OK;
+    else
+        pool_note_evictions(store->pool, 1);
     /* What the file has of the slot is of no worth any more, and is not to be counted. */
     if (stored && !copied)
         forget_digest(store, swp_offset(entry));
@@ -39,8 +42,6 @@ enum mm_status swap_store_write(struct swap_store *store, swp_entry_t entry, con
     status = store->pool ? write_to_pool(store, entry, bytes) : MM_REJECTED;
     if (status != MM_REJECTED)
         return status;
-    if (store->pool)
-        pool_note_evictions(store->pool, 1);
     if (store->digests)
         digest_set(store->digests, swp_offset(entry), bytes);
     status = swap_file_write(store->file, swp_offset(entry), bytes, cookie);
@@ -80,9 +81,11 @@ static unsigned long pages_over(const struct swap_store *store) {
 }
 
 void swap_store_write_back(struct swap_store *store, unsigned long nr, void *bytes) {
-    unsigned long over = pages_over(store);
+    unsigned long over;
     uint32_t age;
 
+    pool_judge(store->pool);
+    over = pages_over(store);
     /* A page of RAM holds about two. */
     nr = over * 2 < nr ? over * 2 : nr;
     age = nr ? pool_age_of_oldest(store->pool, nr) : 0;
@@ -154,6 +157,10 @@ void swap_store_prefetch(struct swap_store *store, const swp_entry_t *entries, u
 }
 
 /* -- slots. ------------------------------------------------------------------------------------------------------ */
+
+bool swap_store_wants_copy(struct swap_store *store) {
+    return store->pool && store->file && pool_wants_copies(store->pool);
+}
 
 bool swap_store_is_clean(struct swap_store *store, swp_entry_t entry, const void *bytes) {
     /* In this order: what is POOL_NOTHING or POOL_COPY is not about to be written back, and its digest stays. */

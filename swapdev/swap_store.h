@@ -53,6 +53,8 @@ void swap_store_read_file(struct swap_store *store, const swp_entry_t *entries, 
 void swap_store_prefetch(struct swap_store *store, const swp_entry_t *entries, unsigned nr);
 /* Entry's page is in memory again, and these are its bytes: does the file have them? */
 bool swap_store_is_clean(struct swap_store *store, swp_entry_t entry, const void *bytes);
+/* Would the pool keep a copy of a page that is evicted now, though the file has it? (swap_store_write finds out.) */
+bool swap_store_wants_copy(struct swap_store *store);
 /* May be called with machine->swap_lock held. */
 void swap_store_slot_free(struct swap_store *store, swp_entry_t entry);
 /*

@@ -149,7 +149,9 @@ bool zspages_alloc(struct zspages *zspages, size_t len, struct zs_object *ret_ob
             return false;
         lock_acquire(m->platform, &class->lock);
         page_list_add(m, group_of(class, 0), head);
+        class->nr_zspages++;
     }
+    class->nr_used++;
     used = in_use(head);
     index = first_free(head);
     MM_DEBUG_ASSERT(m, index < class->nr_objects);
@@ -169,7 +171,9 @@ void zspages_free(struct zspages *zspages, size_t len, struct zs_object object) 
     lock_acquire(m->platform, &class->lock);
     used = in_use(head);
     MM_DEBUG_ASSERT(m, used > 0 && used <= class->nr_objects);
+    class->nr_used--;
     if (used == 1) {
+        class->nr_zspages--;
         /* A class of one object a zspage has it on no list while that is in use. */
         if (used < class->nr_objects)
             page_list_del(m, group_of(class, used), head);
@@ -181,6 +185,38 @@ void zspages_free(struct zspages *zspages, size_t len, struct zs_object object) 
     lock_release(m->platform, &class->lock);
     if (used == 1)
         destroy(zspages, head);
+}
+
+static uint32_t objects_free(const struct size_class *class) {
+    return class->nr_zspages * class->nr_objects - class->nr_used;
+}
+
+bool zspages_is_sparse(struct zspages *zspages, size_t len, struct zs_object object) {
+    struct machine *m = zspages->frames->machine;
+    struct size_class *class = find_class(zspages, len);
+    uint64_t used;
+    bool sparse;
+
+    lock_acquire(m->platform, &class->lock);
+    used = in_use(pfn_to_page(m, object.pfn));
+    sparse = objects_free(class) >= class->nr_objects && used < class->nr_objects &&
+             used * class->nr_zspages <= class->nr_used;
+    lock_release(m->platform, &class->lock);
+    return sparse;
+}
+
+unsigned long zspages_waste(struct zspages *zspages) {
+    struct machine *m = zspages->frames->machine;
+    unsigned long pages = 0;
+
+    for (unsigned i = 0; i < ZSPAGE_SIZES; i++) {
+        struct size_class *class = &zspages->classes[i];
+
+        lock_acquire(m->platform, &class->lock);
+        pages += objects_free(class) / class->nr_objects * class->nr_pages;
+        lock_release(m->platform, &class->lock);
+    }
+    return pages;
 }
 
 /* How much of an object lies in the frame in which it begins. */

@@ -20,9 +20,10 @@
 /* One class. groups: zspages with room, by eighths in use; under lock. The rest is constant. */
 struct size_class {
     struct lock lock;
-    uint16_t size;       /* of an object, in bytes */
-    uint16_t nr_objects; /* in a zspage */
-    uint8_t nr_pages;    /* of a zspage */
+    uint16_t size;                /* of an object, in bytes */
+    uint16_t nr_objects;          /* in a zspage */
+    uint8_t nr_pages;             /* of a zspage */
+    uint32_t nr_zspages, nr_used; /* zspages there are, objects in use in them; under lock */
     struct page_list groups[ZSPAGE_GROUPS];
 };
 
@@ -43,6 +44,13 @@ void zspages_init(struct zspages *zspages, struct frames *frames);
 bool zspages_alloc(struct zspages *zspages, size_t len, struct zs_object *ret_object);
 /* len: the same as in zspages_alloc. May be called with machine->swap_lock held. */
 void zspages_free(struct zspages *zspages, size_t len, struct zs_object object);
+/*
+ * Could pages be saved by moving this object, which is in use, elsewhere? That is: its zspage is no fuller than those of
+ * its class are on average, and these have room for a zspage's objects.
+ */
+bool zspages_is_sparse(struct zspages *zspages, size_t len, struct zs_object object);
+/* Pages that could be saved by moving objects. */
+unsigned long zspages_waste(struct zspages *zspages);
 /* Copy an object in and out. Its owner sees to it that nobody frees it meanwhile. */
 void zspages_write(struct zspages *zspages, size_t len, struct zs_object object, const void *bytes);
 void zspages_read(struct zspages *zspages, size_t len, struct zs_object object, void *bytes);

@@ -40,6 +40,7 @@ static struct fake *fake;
 static struct swap_store store;
 static struct slot slots[THREADS][SLOTS];
 static _Atomic bool stop;
+static unsigned compactions;
 static _Atomic unsigned wrong, busy, failed, clean, direct;
 
 static swp_entry_t entry_of(unsigned thread, unsigned i) {
@@ -133,7 +134,7 @@ static void operate(struct slot *slot, swp_entry_t entry, uint64_t *random, char
     } else {
         read_slot(slot, entry, bytes);
         if (what < 12) {
-            pool_came_back(store.pool, entry);
+            pool_came_back(store.pool, entry, true);
             slot->state = RESIDENT;
         }
     }
@@ -161,13 +162,26 @@ static void *work(void *arg) {
     return NULL;
 }
 
+static _Thread_local bool dawdles;
+
+/* Whoever writes back and compacts is slow between one lock and the next, so that the others overtake it. */
+static void dawdle(void *host) {
+    static _Thread_local unsigned calls;
+
+    (void)host;
+    if (dawdles && ++calls % 8 == 0)
+        usleep(1);
+}
+
 static void *write_back(void *arg) {
     char page[PAGE_SIZE];
 
     (void)arg;
     fake_set_cpu(THREADS);
+    dawdles = true;
     while (!atomic_load(&stop)) {
         swap_store_write_back(&store, 64, page);
+        compactions += pool_compact(store.pool);
         sched_yield();
     }
     return NULL;
@@ -197,6 +211,7 @@ static void run(unsigned flags) {
     int error = 0;
 
     fake = swap_pages_boot(NR_PAGES, THREADS + 1);
+    fake->platform.lock_point = dawdle;
     store = (struct swap_store){.type = AREA, .pool = pool_create(fake->machine, 50)};
     store.digests = digest_create(fake->machine, NR_SLOTS);
     store.file =
@@ -225,11 +240,12 @@ static void run(unsigned flags) {
     pool_get_stats(store.pool, &stats);
     expect(stats.stored_pages == 0 && stats.bytes == 0, "an empty pool counts nothing");
     expect(swap_store_file_pages(&store) == 0, "an empty file counts nothing");
-    expect(stats.written_back_pages > 0 && direct > 0 && clean > 0 && failed > 0, "each way was gone");
+    expect(stats.written_back_pages > 0 && direct > 0 && clean > 0 && failed > 0 && compactions > 0,
+           "each way was gone");
     printf("flags %u: %lu pages into the pool, %lu of them written back, %u to the file at once, %u clean, %u failed, "
-           "%u busy, %u wrong\n",
+           "%u busy, %u compactions, %u wrong\n",
            flags, (unsigned long)stats.out_pages, (unsigned long)stats.written_back_pages, direct, clean, failed, busy,
-           wrong);
+           compactions, wrong);
     swap_file_close(store.file);
     pool_destroy(store.pool);
     digest_destroy(store.digests);

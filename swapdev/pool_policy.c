@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "swapdev/pool_policy.h"
+
+/* A page from the pool costs about 25 us, one from the file 75: what an avoided hit saves, and an avoided read. */
+#define HIT_COST 25u
+#define READ_COST 50u
+/* It is judged once in a sixteenth of RAM of evictions; and the target moves by a sixty-fourth. */
+#define PERIODS 16u
+#define STEPS 64u
+#define PERIOD_MIN 1024u
+#define PERIOD_MAX 16384u
+/* Fewer hits than this say nothing about ages. */
+#define HITS_MIN 16u
+/* The one must be worth so much more than the other, in quarters, before anything is changed. */
+#define MARGIN 5u
+/* Compressing a page takes 4 to 5 us, and the pool saves 50 of every one that is wanted again, in percent. */
+#define USEFUL_PERCENT 4u
+#define COPY_PERCENT 10u
+/* Of those that pass the pool by, one in so many is stored all the same: it would show that they are wanted again. */
+#define SAMPLE 16u
+
+static uint32_t load(const _Atomic uint32_t *word) {
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static uint32_t take(_Atomic uint32_t *word) {
+    return atomic_exchange_explicit(word, 0, memory_order_relaxed);
+}
+
+static void add(_Atomic uint32_t *word) {
+    atomic_fetch_add_explicit(word, 1, memory_order_relaxed);
+}
+
+static void set(_Atomic bool *flag, bool value) {
+    atomic_store_explicit(flag, value, memory_order_relaxed);
+}
+
+void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned long share) {
+    policy->ram = ram < UINT32_MAX / 2 ? (uint32_t)ram : UINT32_MAX / 2;
+    /* Room for pages that are stored while the oldest are on their way. */
+    policy->max = share - share / 16;
+    policy->min = ram / 32 < policy->max ? ram / 32 : policy->max;
+    atomic_store(&policy->target, policy->max);
+    atomic_store(&policy->old_age, UINT32_MAX);
+}
+
+uint32_t pool_policy_age(const struct pool_policy *policy, uint32_t stamp) {
+    uint32_t age = load(&policy->clock) - stamp;
+
+    /* Stored just now, by another thread whose tick this one has not seen. */
+    return age > UINT32_MAX / 2 ? 0 : age;
+}
+
+uint32_t pool_policy_young_age(const struct pool_policy *policy) {
+    return policy->ram / PERIODS;
+}
+
+void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp) {
+    uint32_t age = pool_policy_age(policy, stamp);
+
+    add(&policy->hits);
+    if (age < pool_policy_young_age(policy))
+        add(&policy->young_hits);
+    if (age >= load(&policy->old_age))
+        add(&policy->old_hits);
+}
+
+bool pool_policy_admits(struct pool_policy *policy, bool copied) {
+    if (copied && !atomic_load_explicit(&policy->copies, memory_order_relaxed))
+        return false;
+    if (atomic_load_explicit(&policy->bypass, memory_order_relaxed) &&
+        atomic_fetch_add_explicit(&policy->bypassed, 1, memory_order_relaxed) % SAMPLE != 0)
+        return false;
+    add(&policy->stores);
+    return true;
+}
+
+bool pool_policy_is_due(const struct pool_policy *policy) {
+    uint32_t period = policy->ram / PERIODS;
+
+    if (period < PERIOD_MIN)
+        period = PERIOD_MIN;
+    if (period > PERIOD_MAX)
+        period = PERIOD_MAX;
+    return load(&policy->clock) - policy->judged_at >= period;
+}
+
+/* Has what the pool keeps been wanted often enough to go on compressing all that is evicted? */
+static void judge_use(struct pool_policy *policy, bool full, uint32_t evictions, uint32_t stores, uint32_t hits) {
+    if (!full)
+        set(&policy->bypass, false);
+    else if (atomic_load_explicit(&policy->bypass, memory_order_relaxed))
+        set(&policy->bypass, (uint64_t)hits * 100 < (uint64_t)evictions * USEFUL_PERCENT);
+    else
+        set(&policy->bypass, (uint64_t)hits * 100 < (uint64_t)stores * USEFUL_PERCENT);
+}
+
+/* Moves the target towards where a page of RAM is worth more; by two steps if it is worth much more. */
+static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t pooled, unsigned long frames,
+                        bool full) {
+    unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed), step = policy->ram / STEPS;
+
+    if (resident * 4 > pooled * MARGIN) {
+        step *= resident > pooled * 4 ? 2 : 1;
+        target = target < frames ? target : frames;
+        target = target > policy->min + step ? target - step : policy->min;
+    } else if (pooled * 4 > resident * MARGIN && full) {
+        step *= pooled > resident * 4 ? 2 : 1;
+        target = target + step < policy->max ? target + step : policy->max;
+    }
+    atomic_store_explicit(&policy->target, target, memory_order_relaxed);
+}
+
+/* Takes over the hits since the last judgement; a single one's are too few to go by. */
+static void sum_up(struct pool_policy *policy, const struct pool_census *census) {
+    policy->young = policy->young / 2 + take(&policy->young_hits);
+    policy->old = policy->old / 2 + take(&policy->old_hits);
+    policy->young_pages = policy->young_pages / 2 + census->young_pages + 1;
+    policy->old_pages = policy->old_pages / 2 + census->pages / 16 + 1;
+}
+
+void pool_policy_judge(struct pool_policy *policy, const struct pool_census *census) {
+    uint32_t now = load(&policy->clock), evictions = now - policy->judged_at;
+    uint32_t stores = take(&policy->stores), hits = take(&policy->hits);
+    uint64_t held = census->pages * 16 / (census->frames + 1); /* by a page of RAM, in sixteenths */
+    bool full = census->frames + policy->ram / STEPS >= atomic_load_explicit(&policy->target, memory_order_relaxed);
+    uint64_t young, old;
+
+    policy->judged_at = now;
+    sum_up(policy, census);
+    /* By the chance of a page to be wanted, that is hits over pages; brought to one denominator. */
+    young = policy->young * policy->old_pages;
+    old = policy->old * policy->young_pages;
+    judge_use(policy, full, evictions, stores, hits);
+    set(&policy->copies, (uint64_t)hits * 100 >= (uint64_t)stores * COPY_PERCENT && (!full || young > 2 * old));
+    /*
+     * One more page of RAM for the program saves the youngest page in the pool its way back; one less for the pool
+     * sends as many of its oldest pages to the file as it held.
+     */
+    if (census->pages != 0 && policy->young + policy->old >= HITS_MIN)
+        move_target(policy, HIT_COST * young * 16, READ_COST * old * held, census->frames, full);
+}

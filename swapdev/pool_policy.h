@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_policy.h - how much RAM the pool is to take, and which pages are worth compressing, judged by what was wanted of
+ * what it kept. (docs/performance.md, The size of the pool)
+ *
+ * Ages are in evictions: a page that comes back at an age of less than a sixteenth of RAM would still be there if the
+ * program's pages had that much more room; one that was among the pool's oldest sixteenth would have had to be read
+ * from the file if the pool were that much smaller. What a page of RAM is worth in either place follows from how many
+ * of each there are.
+ */
+#ifndef SWAPDEV_POOL_POLICY_H
+#define SWAPDEV_POOL_POLICY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* (C) constant  (A) atomic  (J) the thread that judges */
+struct pool_policy {
+    uint32_t ram;            /* (C) frames of the machine */
+    unsigned long min, max;  /* (C) of the target */
+    _Atomic uint32_t clock;  /* (A) pages evicted so far, to wherever */
+    _Atomic uint32_t stores; /* (A) these four: since the last judgement */
+    _Atomic uint32_t hits;
+    _Atomic uint32_t young_hits, old_hits;
+    _Atomic uint32_t old_age;     /* (A) from which age on a page was among the oldest, as of the last judgement */
+    _Atomic bool bypass;          /* (A) most pages go to the file at once */
+    _Atomic bool copies;          /* (A) pages that the file has are worth a copy here */
+    _Atomic uint32_t bypassed;    /* (A) counts them, for the sample */
+    _Atomic unsigned long target; /* (A) frames that the pool is to take */
+    uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, those of earlier judgements by halves */
+    uint32_t judged_at;                          /* (J) the clock */
+};
+
+/* What the pool holds. pages: those that can be written back. */
+struct pool_census {
+    unsigned long frames;
+    unsigned long pages, young_pages; /* young: stored less than a sixteenth of RAM ago */
+};
+
+/* share: the most frames that the pool may take. */
+void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned long share);
+/* A page that was stored at that time is wanted again. */
+void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp);
+uint32_t pool_policy_age(const struct pool_policy *policy, uint32_t stamp);
+uint32_t pool_policy_young_age(const struct pool_policy *policy);
+/* Should the page that is evicted now be stored? copied: the file has it. Counts it if so. */
+bool pool_policy_admits(struct pool_policy *policy, bool copied);
+/* Is it time? Then a census is worth its while. */
+bool pool_policy_is_due(const struct pool_policy *policy);
+/* One thread at a time. */
+void pool_policy_judge(struct pool_policy *policy, const struct pool_census *census);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "swapdev/pool_policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* 256 MiB, of which the pool may take 40 %. */
+#define RAM 65536u
+#define SHARE (RAM * 2 / 5)
+#define PERIOD (RAM / 16)
+#define OLD_AGE 60000u
+
+static int setup(void **state) {
+    static struct pool_policy policy;
+
+    memset(&policy, 0, sizeof(policy));
+    pool_policy_init(&policy, RAM, SHARE);
+    atomic_store(&policy.clock, 1000000);
+    policy.judged_at = 1000000;
+    *state = &policy;
+    return 0;
+}
+
+static void hit(struct pool_policy *policy, uint32_t age, unsigned times) {
+    while (times--)
+        pool_policy_note_hit(policy, atomic_load(&policy->clock) - age);
+}
+
+/* A period of so many evictions that were stored, with hits of both kinds; the pool is as full as it may be. */
+static void period(struct pool_policy *policy, unsigned stores, unsigned young, unsigned old) {
+    struct pool_census census = {.frames = policy->target, .young_pages = PERIOD};
+
+    census.pages = census.frames * 7 / 4;
+    atomic_store(&policy->old_age, OLD_AGE);
+    assert_false(pool_policy_is_due(policy));
+    atomic_fetch_add(&policy->clock, PERIOD);
+    assert_true(pool_policy_is_due(policy));
+    atomic_fetch_add(&policy->stores, stores);
+    hit(policy, 100, young);
+    hit(policy, OLD_AGE + 10, old);
+    pool_policy_judge(policy, &census);
+}
+
+static void where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
+
+    period(policy, PERIOD, 1000, 10);
+    assert_true(policy->target < target);
+    for (unsigned i = 0; i < 40; i++)
+        period(policy, PERIOD, 1000, 10);
+    assert_int_equal(policy->target, RAM / 32);
+}
+
+static void where_all_pages_are_wanted_alike_it_rises_to_the_share(void **state) {
+    struct pool_policy *policy = *state;
+
+    atomic_store(&policy->target, RAM / 32);
+    for (unsigned i = 0; i < 60; i++)
+        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+    assert_in_range(policy->target, SHARE * 15 / 16 - 1, SHARE);
+}
+
+static void without_hits_it_stays_and_one_page_in_sixteen_is_stored(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
+    unsigned admitted = 0;
+
+    period(policy, PERIOD, 0, 0);
+    assert_int_equal(policy->target, target);
+    for (unsigned i = 0; i < 1600; i++)
+        admitted += pool_policy_admits(policy, false);
+    assert_int_equal(admitted, 100);
+}
+
+static void hits_end_that(void **state) {
+    struct pool_policy *policy = *state;
+
+    period(policy, PERIOD, 0, 0);
+    period(policy, PERIOD / 16, PERIOD / 20, 0);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(pool_policy_admits(policy, false));
+}
+
+static void copies_of_what_the_file_has_are_worth_it_only_where_the_young_are_wanted_more(void **state) {
+    struct pool_policy *policy = *state;
+
+    assert_false(pool_policy_admits(policy, true));
+    period(policy, PERIOD, 1000, 10);
+    assert_true(pool_policy_admits(policy, true));
+    for (unsigned i = 0; i < 5; i++)
+        period(policy, PERIOD, 400, 400);
+    assert_false(pool_policy_admits(policy, true));
+    assert_true(pool_policy_admits(policy, false));
+}
+
+static void a_page_stored_at_this_moment_is_of_age_0(void **state) {
+    struct pool_policy *policy = *state;
+
+    assert_int_equal(pool_policy_age(policy, 1000001), 0);
+    assert_int_equal(pool_policy_age(policy, 999000), 1000);
+    atomic_store(&policy->clock, 5);
+    assert_int_equal(pool_policy_age(policy, UINT32_MAX - 4), 10);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum),
+        TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share),
+        TEST(without_hits_it_stays_and_one_page_in_sixteen_is_stored),
+        TEST(hits_end_that),
+        TEST(copies_of_what_the_file_has_are_worth_it_only_where_the_young_are_wanted_more),
+        TEST(a_page_stored_at_this_moment_is_of_age_0),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
