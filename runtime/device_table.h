@@ -34,7 +34,7 @@ bool devices_open_file(int fd);
 /* swap_io.c: the end of any write to the file (swapdev/file.h). */
 void devices_write_done(void *arg, uint32_t offset, void *cookie, enum mm_status status);
 /* writeback.c. */
-/* devices_write_back() now and then, if this is kswapd. A page has just been evicted; it is locked. */
+/* devices_write_back() now and then, by kswapd. A page has just been evicted; it is locked. */
 void writeback_tend(void);
 /* inheritance.c: is there a child that may still read slots of ours? A hint. */
 bool devices_are_frozen(void);

@@ -312,6 +312,11 @@ bool pool_wants_copies(const struct pool *pool) {
            !atomic_load_explicit(&pool->policy.bypass, memory_order_relaxed);
 }
 
+bool pool_wants_care(const struct pool *pool) {
+    return pool_policy_is_due(&pool->policy) ||
+           frames_count(&pool->frames) > atomic_load_explicit(&pool->policy.target, memory_order_relaxed);
+}
+
 void pool_set_target(struct pool *pool, unsigned long pages) {
     atomic_store_explicit(&pool->policy.target, pages, memory_order_relaxed);
 }

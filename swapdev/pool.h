@@ -110,6 +110,8 @@ bool pool_wants_copies(const struct pool *pool);
  * target can be set.
  */
 void pool_judge(struct pool *pool);
+/* Is there something to judge or to write back? */
+bool pool_wants_care(const struct pool *pool);
 void pool_set_target(struct pool *pool, unsigned long pages);
 /* Could a page that compresses be stored now, as far as the share goes? */
 bool pool_has_room(const struct pool *pool);

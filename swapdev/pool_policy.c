@@ -82,7 +82,7 @@ bool pool_policy_is_due(const struct pool_policy *policy) {
         period = PERIOD_MIN;
     if (period > PERIOD_MAX)
         period = PERIOD_MAX;
-    return load(&policy->clock) - policy->judged_at >= period;
+    return load(&policy->clock) - load(&policy->judged_at) >= period;
 }
 
 /* Has what the pool keeps been wanted often enough to go on compressing all that is evicted? */
@@ -120,13 +120,13 @@ static void sum_up(struct pool_policy *policy, const struct pool_census *census)
 }
 
 void pool_policy_judge(struct pool_policy *policy, const struct pool_census *census) {
-    uint32_t now = load(&policy->clock), evictions = now - policy->judged_at;
+    uint32_t now = load(&policy->clock), evictions = now - load(&policy->judged_at);
     uint32_t stores = take(&policy->stores), hits = take(&policy->hits);
     uint64_t held = census->pages * 16 / (census->frames + 1); /* by a page of RAM, in sixteenths */
     bool full = census->frames + policy->ram / STEPS >= atomic_load_explicit(&policy->target, memory_order_relaxed);
     uint64_t young, old;
 
-    policy->judged_at = now;
+    atomic_store_explicit(&policy->judged_at, now, memory_order_relaxed);
     sum_up(policy, census);
     /* By the chance of a page to be wanted, that is hits over pages; brought to one denominator. */
     young = policy->young * policy->old_pages;

@@ -29,7 +29,7 @@ struct pool_policy {
     _Atomic uint32_t bypassed;    /* (A) counts them, for the sample */
     _Atomic unsigned long target; /* (A) frames that the pool is to take */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, those of earlier judgements by halves */
-    uint32_t judged_at;                          /* (J) the clock */
+    _Atomic uint32_t judged_at;                  /* (J) the clock */
 };
 
 /* What the pool holds. pages: those that can be written back. */

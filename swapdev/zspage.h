@@ -45,8 +45,8 @@ bool zspages_alloc(struct zspages *zspages, size_t len, struct zs_object *ret_ob
 /* len: the same as in zspages_alloc. May be called with machine->swap_lock held. */
 void zspages_free(struct zspages *zspages, size_t len, struct zs_object object);
 /*
- * Could pages be saved by moving this object, which is in use, elsewhere? That is: its zspage is no fuller than those of
- * its class are on average, and these have room for a zspage's objects.
+ * Could pages be saved by moving this object, which is in use, elsewhere? That is: its zspage is no fuller than those
+ * of its class are on average, and these have room for a zspage's objects.
  */
 bool zspages_is_sparse(struct zspages *zspages, size_t len, struct zs_object object);
 /* Pages that could be saved by moving objects. */
