@@ -37,7 +37,7 @@ struct weir_thread {
     char *staging; /* STAGING_PAGES pages: where swap_read leaves what map_pages maps */
     struct page *staged[STAGING_PAGES];
     unsigned nr_staged;
-    bool read_file; /* of those, did any come from a file? */
+    bool read_file;               /* of those, did any come from a file? */
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
     int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
     bool assists;                 /* handlers: reclaim in kswapd's place while they wait for the swap file */
