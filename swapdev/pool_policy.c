@@ -39,7 +39,7 @@ void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned lo
     policy->ram = ram < UINT32_MAX / 2 ? (uint32_t)ram : UINT32_MAX / 2;
     /* Room for pages that are stored while the oldest are on their way. */
     policy->max = share - share / 16;
-    policy->min = ram / 32 < policy->max ? ram / 32 : policy->max;
+    policy->min = ram / 8 < policy->max ? ram / 8 : policy->max;
     atomic_store(&policy->target, policy->max);
     atomic_store(&policy->old_age, UINT32_MAX);
 }
@@ -101,11 +101,11 @@ static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t 
     unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed), step = policy->ram / STEPS;
 
     if (resident * 4 > pooled * MARGIN) {
-        step *= resident > pooled * 4 ? 2 : 1;
+        step *= resident > pooled * 2 ? 2 : 1;
         target = target < frames ? target : frames;
         target = target > policy->min + step ? target - step : policy->min;
     } else if (pooled * 4 > resident * MARGIN && full) {
-        step *= pooled > resident * 4 ? 2 : 1;
+        step *= pooled > resident * 2 ? 2 : 1;
         target = target + step < policy->max ? target + step : policy->max;
     }
     atomic_store_explicit(&policy->target, target, memory_order_relaxed);

@@ -54,13 +54,13 @@ static void where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimu
     assert_true(policy->target < target);
     for (unsigned i = 0; i < 40; i++)
         period(policy, PERIOD, 1000, 10);
-    assert_int_equal(policy->target, RAM / 32);
+    assert_int_equal(policy->target, RAM / 8);
 }
 
 static void where_all_pages_are_wanted_alike_it_rises_to_the_share(void **state) {
     struct pool_policy *policy = *state;
 
-    atomic_store(&policy->target, RAM / 32);
+    atomic_store(&policy->target, RAM / 8);
     for (unsigned i = 0; i < 60; i++)
         period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
     assert_in_range(policy->target, SHARE * 15 / 16 - 1, SHARE);
