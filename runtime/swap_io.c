@@ -3,6 +3,7 @@
  * swap_io.c - pages to and from the swap areas: the swap calls of struct platform.
  */
 #include "mm/page_alloc.h"
+#include "mm/page_io.h"
 #include "mm/swap_state.h"
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
