@@ -58,6 +58,13 @@ void handler_note_main_thread(void) {
 }
 
 /*
+ * To be moved takes longer than to be woken on another CPU, and a thread woken by a handler that has just been moved is
+ * likely to be sent to the CPU which that left: so it waits for a few faults.
+ */
+#define FAULTS_BEFORE_MOVE 4
+static int faults_elsewhere;
+
+/*
  * A handler on the CPU of the thread that waits for it runs at once, on warm caches; on another it first has to be
  * woken there. Where several threads fault, it runs wherever there is room.
  */
@@ -67,8 +74,13 @@ static void follow(struct weir_thread *self, int tid) {
 
     if (tid == main_tid && main_cpu && several_threads == 0)
         cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
-    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
+    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE) {
+        faults_elsewhere = 0;
         return;
+    }
+    if (self->pinned_cpu >= 0 && cpu >= 0 && ++faults_elsewhere < FAULTS_BEFORE_MOVE)
+        return;
+    faults_elsewhere = 0;
     self->pinned_cpu = cpu;
     if (cpu >= 0) {
         CPU_ZERO(&cpus);
