@@ -31,7 +31,7 @@ sys.stdin.read()
 # Maps memory past every library and touches it, for long enough to be seen.
 RAW = """
 import ctypes, sys, time
-libc = ctypes.CDLL(None)
+libc = ctypes.CDLL("libc.so.6")  # its own, not the preloaded library's
 libc.syscall.restype = ctypes.c_void_p
 size = int(sys.argv[1]) << 20
 number = 9 if sys.maxsize > 2**32 and __import__("os").uname().machine == "x86_64" else 222
