@@ -58,15 +58,12 @@ void handler_note_main_thread(void) {
 }
 
 /*
- * To be moved takes longer than to be woken on another CPU, and a thread woken by a handler that has just been moved is
- * likely to be sent to the CPU which that left: so it waits for a few faults.
- */
-#define FAULTS_BEFORE_MOVE 4
-static int faults_elsewhere;
-
-/*
  * A handler on the CPU of the thread that waits for it runs at once, on warm caches; on another it first has to be
  * woken there. Where several threads fault, it runs wherever there is room.
+ *
+ * It follows when a fault has been resolved, for the next one. To be moved takes long; a handler that has just run for
+ * so long still counts as there when it sleeps, and Linux would send the thread that it wakes to the CPU which it left:
+ * the two would change places at each fault.
  */
 static void follow(struct weir_thread *self, int tid) {
     cpu_set_t cpus;
@@ -74,13 +71,8 @@ static void follow(struct weir_thread *self, int tid) {
 
     if (tid == main_tid && main_cpu && several_threads == 0)
         cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
-    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE) {
-        faults_elsewhere = 0;
+    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
         return;
-    }
-    if (self->pinned_cpu >= 0 && cpu >= 0 && ++faults_elsewhere < FAULTS_BEFORE_MOVE)
-        return;
-    faults_elsewhere = 0;
     self->pinned_cpu = cpu;
     if (cpu >= 0) {
         CPU_ZERO(&cpus);
@@ -257,8 +249,8 @@ void handler_run(struct weir_thread *self) {
         if (credentials_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
             continue;
         note_thread((int)event.arg.pagefault.feat.ptid);
-        follow(self, (int)event.arg.pagefault.feat.ptid);
         resolve(self, &event);
+        follow(self, (int)event.arg.pagefault.feat.ptid);
     }
 }
 
