@@ -72,6 +72,7 @@ struct tunables {
     unsigned workingset;             /* 1: a file page that comes back soon enough is active at once */
     unsigned workingset_anon;        /* 1: a page from swap is active at once only if it comes back soon enough */
     unsigned reclaim_retries;        /* rounds without progress before a kill, and an estimate, 1..64 (kernel: 16) */
+    unsigned oom_waits_for_writes;   /* 1: nobody is killed while pages are being written */
     unsigned compaction;             /* 1: pages are moved to make room for large blocks (mm/compaction.h) */
     unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
     unsigned probation;          /* 1: what comes back from swap is inactive until it is used again (mm/probation.h) */

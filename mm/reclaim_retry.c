@@ -14,10 +14,10 @@ static unsigned long reclaimable_pages(const struct zone *zone) {
     return lru > stuck ? lru - stuck : 0;
 }
 
-/* Pages that are being written come free when that is done, however long the device takes. */
-static bool writes_are_under_way(const struct zonelist *zonelist) {
+bool writes_are_under_way(const struct zonelist *zonelist) {
     for (unsigned i = 0; zonelist->zones[i]; i++)
-        if (zone_page_state(zonelist->zones[i], NR_WRITEBACK))
+        /* The folded count may be a few off for as long as nothing happens. */
+        if (zone_page_state_exact(zonelist->zones[i], NR_WRITEBACK) > 0)
             return true;
     return false;
 }

@@ -9,6 +9,8 @@
 #include "mm/gfp.h"
 #include "mm/machine.h"
 
+/* Are pages of the zones being written? They come free when that is done, however long the device takes. */
+bool writes_are_under_way(const struct zonelist *zonelist);
 /*
  * After a round that freed `freed` pages: counts rounds without success in *loops, but of those during which pages are
  * being written the first only. True: fewer than

@@ -184,6 +184,10 @@ static enum next rebalance(struct request *r, struct page **ret_page) {
             should_reclaim_retry(r->m, r->zonelist, r->order, r->alloc_flags, did_some_progress, &r->no_progress_loops);
     if (!did_some_progress && r->gfp & __GFP_FS && !(r->gfp & __GFP_NORETRY)) {
         r->no_progress_loops = 0;
+        if (r->m->tune.oom_waits_for_writes && writes_are_under_way(r->zonelist)) {
+            wait_for_writes(r);
+            return NEXT_REBALANCE;
+        }
         return kill_somebody(r, ret_page);
     }
     if (!should_retry(r))

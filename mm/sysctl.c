@@ -43,6 +43,7 @@ static const struct sysctl table[] = {
     {"workingset", ROW(workingset), false, false, 0, 1},
     {"workingset_anon", ROW(workingset_anon), false, false, 0, 1},
     {"reclaim_retries", ROW(reclaim_retries), true, false, 1, 64},
+    {"oom_waits_for_writes", ROW(oom_waits_for_writes), false, false, 0, 1},
     {"compaction", ROW(compaction), false, false, 0, 1},
     {"oom_score_adj", ROW(oom_score_adj), false, false, 0, 1},
     {"oom_reaper", ROW(oom_reaper), false, false, 0, 1},

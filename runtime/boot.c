@@ -123,7 +123,7 @@ static bool boot_machine(void) {
     rt.machine->tune.swappiness = rt.config.swappiness;
     rt.machine->tune.swap_token = 0; /* one address space has nobody to take turns with */
     rt.machine->tune.inactive_percent = 25;
-    rt.machine->tune.reclaim_retries = 16; /* nobody is killed because a disk is slow */
+    rt.machine->tune.oom_waits_for_writes = 1; /* nobody is killed because a disk is slow */
     rt.machine->tune.probation = 1;
     rt.machine->tune.park_neighbours = 1;
     rt.machine->tune.fault_around_max = STAGING_PAGES;

@@ -86,9 +86,12 @@ static void ring_put(struct swap_file *file, struct ring *ring) {
     atomic_fetch_or_explicit(&file->free_read_rings, 1u << (ring - file->read_rings), memory_order_release);
 }
 
+/* A completion is seen only once the thread comes by the kernel, and the work need not lead there. */
+#define MEANWHILE_MAX 16u
+
 /* Does what there is to do until the first request is through. */
 static void work_meanwhile(struct read_call *call, struct ring *ring) {
-    while (call->meanwhile && !io_uring_cq_ready(&ring->uring))
+    for (unsigned i = 0; i < MEANWHILE_MAX && call->meanwhile && !io_uring_cq_ready(&ring->uring); i++)
         if (!call->meanwhile())
             call->meanwhile = NULL;
 }

@@ -208,6 +208,37 @@ static void rounds_during_which_pages_are_written_count_as_one(void **state) {
     assert_int_equal(loops, 2);
 }
 
+static unsigned nr_waits;
+
+/* The write ends while the request waits for the fourth time. */
+static void end_write(void *host, uint64_t timeout_ns) {
+    (void)host;
+    (void)timeout_ns;
+    if (++nr_waits == 4)
+        zone_page_state_add(-1, zone, NR_WRITEBACK);
+}
+
+static void nobody_is_killed_while_pages_are_written(void **state) {
+    (void)state;
+    nr_waits = 0;
+    fake->platform.congestion_wait = end_write;
+    m->tune.oom_waits_for_writes = 1;
+    zone_page_state_add(1, zone, NR_WRITEBACK);
+    /* Five rounds: one for each wait, and that which ends with the kill. */
+    assert_int_equal(rounds_before_the_kill(0, 10000), 5);
+    assert_int_equal(nr_waits, 4);
+}
+
+/* One write counted on this CPU has ended on it; the zone's own count has not heard of that. */
+static void a_count_that_is_not_folded_keeps_nobody_waiting(void **state) {
+    (void)state;
+    m->tune.oom_waits_for_writes = 1;
+    zone_page_state_add(1, zone, NR_WRITEBACK);
+    dec_zone_page_state(zone, NR_WRITEBACK);
+    assert_int_equal(zone_page_state(zone, NR_WRITEBACK), 1);
+    assert_int_equal(rounds_before_the_kill(0, 10000), 1);
+}
+
 /* -- compaction. -- */
 
 static struct page *pages[16384];
@@ -355,6 +386,8 @@ int main(void) {
         LATER(anonymous_pages_count_as_reclaimable_only_as_far_as_there_are_slots),
         LATER(progress_starts_the_count_again_but_not_for_costly_orders),
         LATER(rounds_during_which_pages_are_written_count_as_one),
+        LATER(nobody_is_killed_while_pages_are_written),
+        LATER(a_count_that_is_not_folded_keeps_nobody_waiting),
         LATER(off_a_fragmented_zone_has_no_large_block),
         LATER(on_pages_are_moved_and_the_block_is_there_without_reclaim),
         LATER(compaction_is_for_requests_that_may_do_io_and_orders_above_0),

@@ -165,6 +165,24 @@ static bool meanwhile(void) {
     return nr_called < nr_wanted;
 }
 
+static bool for_ever(void) {
+    nr_called++;
+    return true;
+}
+
+static void work_without_end_does_not_keep_a_read_from_its_end(void **state) {
+    struct swap_file_fixture *f = *state;
+    uint32_t offset = 7;
+    enum mm_status status;
+
+    for (uint32_t i = 0; i < 64; i++)
+        write_slot(f, i, i + 1);
+    finish_writes(f);
+    swap_file_read(f->file, &offset, 1, f->pages, &status, for_ever);
+    assert_int_equal(status, MM_OK);
+    assert_page(f->pages, offset + 1);
+}
+
 /* Without a ring there is no meanwhile: the read itself waits. */
 static void work_is_done_while_the_device_reads(void **state) {
     struct swap_file_fixture *f = *state;
@@ -228,6 +246,7 @@ int main(void) {
         BOTH(waiting_reports_what_is_done_and_ends),
         BOTH(closing_writes_and_reports_what_is_left),
         ALL(reading_beyond_the_end_of_a_truncated_file_is_an_error),
+        BOTH(work_without_end_does_not_keep_a_read_from_its_end),
         BOTH(work_is_done_while_the_device_reads),
         ALL(half_a_page_at_the_end_is_an_error),
         BOTH(slots_beyond_the_size_are_refused),
