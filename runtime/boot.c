@@ -17,6 +17,7 @@
 #include "runtime/reserve.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
+#include "runtime/stale.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
@@ -93,7 +94,7 @@ static bool boot_machine(void) {
     size_t boot = pages_for(machine_boot_bytes(&map));
     size_t staging = (1 + nr_handlers) * STAGING_PAGES;
     size_t device = pages_for(devices_memory());
-    size_t stale = total / 64 < BYTES_STALE_MAX ? total / 64 : BYTES_STALE_MAX;
+    size_t stale = total / 64 < STALE_MAX ? total / 64 : STALE_MAX;
     size_t reserved = boot + staging + device + stale;
     long arena = reserve(rt.config.ram_bytes, PROT_READ | PROT_WRITE);
     char *next;

@@ -12,25 +12,22 @@
 #include "mm/machine.h"
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
+#include "runtime/stale.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/uffd.h"
 
 /* Below this a copy is cheaper than a move, whose source has to be unmapped on every CPU. */
 #define MOVE_BACK_MIN 8u
-/* A block that has as many stale copies drops them at once. */
-#define BLOCK_STALE_MAX 64u
 
 /* Never written, so it costs no memory: Linux maps its zero page for every read. */
 static char zeros[BLOCK_SIZE] __attribute__((aligned(4096)));
 
-static _Atomic uint32_t stale_pages; /* copies in the shadow that nobody needs */
-static int mem_fd = -1;              /* /proc/self/mem: reads what the program may not */
-static int self_pidfd = -1;
+static int mem_fd = -1; /* /proc/self/mem: reads what the program may not */
 
 void bytes_open(void) {
     mem_fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
-    self_pidfd = (int)sys2(SYS_pidfd_open, sys0(SYS_getpid), 0);
+    stale_open();
 }
 
 static uintptr_t shadow_of(uintptr_t addr) {
@@ -45,105 +42,8 @@ static void drop(uintptr_t start, size_t len) {
     sys3(SYS_madvise, start, len, MADV_DONTNEED);
 }
 
-/* -- stale copies -------------------------------------------------------------------------------------------------- */
-
-static void drop_ranges(const struct iovec *ranges, unsigned nr) {
-    size_t len = 0;
-
-    for (unsigned i = 0; i < nr; i++)
-        len += ranges[i].iov_len;
-    /* One call for all; kernels that do not take MADV_DONTNEED there get one for each. */
-    if (nr > 1 && self_pidfd >= 0 && sys5(SYS_process_madvise, self_pidfd, ranges, nr, MADV_DONTNEED, 0) == (long)len)
-        return;
-    for (unsigned i = 0; i < nr; i++)
-        drop((uintptr_t)ranges[i].iov_base, ranges[i].iov_len);
-}
-
 static bool bit_of(const uint64_t *bits, unsigned i) {
     return (bits[i / 64] >> (i % 64)) & 1u;
-}
-
-/* Under the block's page-table lock. */
-static void drop_block_stale(struct block *block) {
-    struct iovec ranges[64];
-    unsigned nr = 0;
-
-    for (unsigned i = 0; i < PTRS_PER_TABLE;) {
-        unsigned end;
-
-        if (!bit_of(block->host_bits, i)) {
-            i++;
-            continue;
-        }
-        for (end = i + 1; end < PTRS_PER_TABLE && bit_of(block->host_bits, end); end++)
-            ;
-        if (nr == 64) {
-            drop_ranges(ranges, nr);
-            nr = 0;
-        }
-        ranges[nr++] = (struct iovec){(void *)shadow_of(block->start + i * PAGE_SIZE), (end - i) * PAGE_SIZE};
-        i = end;
-    }
-    drop_ranges(ranges, nr);
-    memset(block->host_bits, 0, sizeof(block->host_bits));
-    atomic_fetch_sub(&stale_pages, block->host_flags);
-    block->host_flags = 0;
-}
-
-/* Under the block's page-table lock. */
-static void note_stale(struct block *block, unsigned first, unsigned nr) {
-    for (unsigned i = first; i < first + nr; i++) {
-        if (bit_of(block->host_bits, i))
-            continue;
-        block->host_bits[i / 64] |= 1ull << (i % 64);
-        block->host_flags++;
-        atomic_fetch_add(&stale_pages, 1);
-    }
-    if (block->host_flags >= BLOCK_STALE_MAX)
-        drop_block_stale(block);
-}
-
-static void forget_stale(struct block *block, unsigned first, unsigned nr) {
-    for (unsigned i = first; i < first + nr; i++) {
-        if (!bit_of(block->host_bits, i))
-            continue;
-        block->host_bits[i / 64] &= ~(1ull << (i % 64));
-        block->host_flags--;
-        atomic_fetch_sub(&stale_pages, 1);
-    }
-}
-
-static void drop_if_stale(struct block *block, void *arg) {
-    (void)arg;
-    if (!block->host_flags)
-        return;
-    lock_acquire(rt.machine->platform, &block->ptl);
-    if (block->host_flags)
-        drop_block_stale(block);
-    lock_release(rt.machine->platform, &block->ptl);
-}
-
-void bytes_drop_stale(bool all) {
-    uint32_t limit = (uint32_t)(rt.config.ram_bytes / PAGE_SIZE / 64);
-
-    if (limit > BYTES_STALE_MAX)
-        limit = BYTES_STALE_MAX;
-    if (all || atomic_load(&stale_pages) >= limit)
-        for_each_block(rt.mm, rt.mm->start, rt.mm->end, drop_if_stale, NULL);
-}
-
-void bytes_discard(void *host, struct mm *mm, uintptr_t addr) {
-    struct block *block = find_block(mm, addr);
-
-    (void)host;
-    /* What is parked there now is another page's. */
-    if (!(block->table->pte[pte_index(addr)] & PTE_PARKED))
-        note_stale(block, pte_index(addr), 1);
-}
-
-void bytes_frame_to_user(void *host, uint32_t pfn) {
-    (void)host;
-    drop((uintptr_t)rt.arena + ((uintptr_t)pfn << PAGE_SHIFT), PAGE_SIZE);
 }
 
 /* -- mapping ------------------------------------------------------------------------------------------------------- */
@@ -240,8 +140,7 @@ unsigned bytes_map_parked(void *host, struct mm *mm, uintptr_t addr, struct page
     struct block *block = find_block(mm, addr);
 
     (void)host;
-    if (block->host_flags)
-        drop_block_stale(block);
+    stale_drop_block(block);
     return copy_to(shadow_of(addr), staged_at(pages, nr), nr * PAGE_SIZE, false);
 }
 
@@ -275,7 +174,7 @@ unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
             copied = copy_in(at, bytes_parked(at), PAGE_SIZE);
         if (!copied)
             break;
-        note_stale(block, pte_index(at), copied);
+        stale_note(block, pte_index(at), copied);
         done += copied;
     }
     return done;
@@ -383,8 +282,7 @@ void bytes_park(void *host, struct mm *mm, uintptr_t block_start, uint64_t mask[
     struct block *block = find_block(mm, block_start);
 
     (void)host;
-    if (block->host_flags)
-        drop_block_stale(block);
+    stale_drop_block(block);
     for (unsigned i = 0; i < PTRS_PER_TABLE;) {
         unsigned end = i, last = i;
 
@@ -410,8 +308,22 @@ void bytes_zap(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
     drop(addr, nr * PAGE_SIZE);
     if (block->nr_parked || block->nr_swapped || block->host_flags) {
         drop(shadow_of(addr), nr * PAGE_SIZE);
-        forget_stale(block, pte_index(addr), nr);
+        stale_forget(block, pte_index(addr), nr);
     }
+}
+
+void bytes_discard(void *host, struct mm *mm, uintptr_t addr) {
+    struct block *block = find_block(mm, addr);
+
+    (void)host;
+    /* What is parked there now is another page's. */
+    if (!(block->table->pte[pte_index(addr)] & PTE_PARKED))
+        stale_note(block, pte_index(addr), 1);
+}
+
+void bytes_frame_to_user(void *host, uint32_t pfn) {
+    (void)host;
+    drop((uintptr_t)rt.arena + ((uintptr_t)pfn << PAGE_SHIFT), PAGE_SIZE);
 }
 
 void bytes_poison(void *host, struct mm *mm, uintptr_t addr, swp_entry_t entry) {

@@ -2,16 +2,13 @@
 /*
  * bytes.h - where a page's bytes lie: at the program's address, in the shadow, or in the arena; and how they move.
  *
- * Implements the address-space calls of struct platform (mm/platform.h) over userfaultfd. Copies left behind in the
- * shadow ("stale") are noted in their block's bits and dropped in batches: at most BYTES_STALE_MAX pages at a time,
- * which the budget sets aside.
+ * Implements the address-space calls of struct platform (mm/platform.h) over userfaultfd. What copies leave behind in
+ * the shadow is runtime/stale.h's.
  */
 #ifndef RUNTIME_BYTES_H
 #define RUNTIME_BYTES_H
 
 #include "mm/memory.h"
-
-#define BYTES_STALE_MAX 1024u
 
 /* Opens what these calls need in the caller's descriptor table. Service thread, at boot. */
 void bytes_open(void);
@@ -29,7 +26,5 @@ void bytes_frame_to_user(void *host, uint32_t pfn);
 
 /* The bytes of the parked page at addr. */
 const void *bytes_parked(uintptr_t addr);
-/* Drops stale copies if there are many, or any (all). No lock held. */
-void bytes_drop_stale(bool all);
 
 #endif

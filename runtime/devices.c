@@ -4,7 +4,6 @@
 #include "mm/page_io.h"
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
-#include "runtime/bytes.h"
 #include "runtime/device_table.h"
 #include "runtime/handler.h"
 #include "runtime/host.h"

@@ -21,6 +21,7 @@
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "runtime/space.h"
+#include "runtime/stale.h"
 #include "runtime/sys.h"
 #include "runtime/uffd.h"
 #include "runtime/world.h"
@@ -169,7 +170,7 @@ void fork_service_prepare(struct weir_request *request) {
     atomic_store(&fork_state.tid, request->tid);
     world_stop(request->tid);
     devices_stop();
-    bytes_drop_stale(true);
+    stale_drop(true);
     /* A child without its greeting must not wait for it. */
     if (fork_state.channel >= 0 && !send_greeting())
         close_channel();
@@ -183,7 +184,7 @@ void fork_service_prepare(struct weir_request *request) {
 void fork_service_settle(struct weir_request *request) {
     world_settle();
     devices_stop();
-    bytes_drop_stale(true);
+    stale_drop(true);
     fork_state.settled = true;
     request->result = 0;
 }

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "mm/vmscan.h"
-#include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/pressure.h"
 #include "runtime/runtime.h"
+#include "runtime/stale.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
@@ -223,7 +223,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     }
     stats_fault(result, now_ns() - start);
     /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
-    bytes_drop_stale(false);
+    stale_drop(false);
     stats_tick();
     if (forks)
         fork_fault_ends();

@@ -2,10 +2,10 @@
 #include "runtime/kswapd.h"
 
 #include "mm/vmscan.h"
-#include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/runtime.h"
+#include "runtime/stale.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
@@ -34,11 +34,11 @@ void kswapd_thread(struct weir_thread *self) {
         devices_close_unused();
         more = kswapd_run(rt.machine, 0);
         devices_write_back();
-        bytes_drop_stale(false);
+        stale_drop(false);
         if (!more) {
             /* Nothing is left in flight when it goes to sleep: pages under writeback come free now. */
             devices_settle();
-            bytes_drop_stale(true);
+            stale_drop(true);
             stats_refresh();
         }
         world_leave();

@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "runtime/bytes.h"
 #include "runtime/credentials.h"
 #include "runtime/fork.h"
 #include "runtime/runtime.h"
 #include "runtime/space.h"
+#include "runtime/stale.h"
 #include "runtime/sys.h"
 #include "runtime/world.h"
 
@@ -166,7 +166,7 @@ static bool serve(struct weir_request *r) {
     else
         r->result = do_space_op(r);
     if (enters) {
-        bytes_drop_stale(false);
+        stale_drop(false);
         world_leave();
     }
     answer(r, r->result);

@@ -12,6 +12,7 @@
 #include "runtime/devices.h"
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
+#include "runtime/stale.h"
 #include "runtime/thread.h"
 
 static _Atomic uint32_t writes_until_tend;
@@ -44,7 +45,7 @@ enum mm_status devices_swap_write(void *host, swp_entry_t entry, struct page *pa
     enum mm_status status = MM_REJECTED;
 
     (void)host;
-    bytes_drop_stale(false);
+    stale_drop(false);
     if (device->kind == DEVICE_POOL) {
         status = swap_store_write(&device->store, entry, bytes, page);
         if (status == MM_REJECTED && !pool_has_room(pool))
