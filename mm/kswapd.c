@@ -193,15 +193,8 @@ bool kswapd_wants_assistance(const struct machine *m, int node) {
 }
 
 bool kswapd_assist(struct machine *m, int node) {
-    struct task *task = mm_current(m);
-    uint32_t had = atomic_fetch_or_explicit(&task->flags, PF_MEMALLOC, memory_order_relaxed) & PF_MEMALLOC;
-    struct scan_control sc = {
-        .gfp_mask = GFP_KERNEL,
-        .may_writepage = true,
-        .may_swap = true,
-        .swap_cluster_max = ASSIST_CLUSTER,
-        .swappiness = m->tune.swappiness,
-    };
+    struct scan_control sc = reclaim_freely(m, ASSIST_CLUSTER);
+    uint32_t saved = memalloc_save(m);
 
     for (int type = 0; type < MAX_NR_ZONES; type++) {
         struct zone *zone = &m->nodes[node]->node_zones[type];
@@ -209,7 +202,6 @@ bool kswapd_assist(struct machine *m, int node) {
         if (wants_assistance(zone))
             shrink_zone(DEF_PRIORITY, zone, &sc);
     }
-    if (!had)
-        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)PF_MEMALLOC, memory_order_relaxed);
+    memalloc_restore(m, saved);
     return kswapd_wants_assistance(m, node);
 }

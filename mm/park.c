@@ -4,7 +4,7 @@
 #include "mm/lru.h"
 #include "mm/page_list.h"
 #include "mm/page_table.h"
-#include "mm/vmscan.h"
+#include "mm/shrink.h"
 
 #define MASK_WORDS (PTRS_PER_TABLE / 64)
 
@@ -157,19 +157,11 @@ static void isolate_block(struct block *block, void *arg) {
 }
 
 static void evict_pages(struct machine *m, struct page_list *list) {
-    struct task *task = mm_current(m);
-    uint32_t had = atomic_fetch_or_explicit(&task->flags, PF_MEMALLOC, memory_order_relaxed) & PF_MEMALLOC;
-    struct scan_control sc = {
-        .gfp_mask = GFP_KERNEL,
-        .may_writepage = true,
-        .may_swap = true,
-        .swap_cluster_max = SWAP_CLUSTER_MAX,
-        .swappiness = m->tune.swappiness,
-    };
+    struct scan_control sc = reclaim_freely(m, SWAP_CLUSTER_MAX);
+    uint32_t saved = memalloc_save(m);
 
     shrink_page_list(m, list, &sc);
-    if (!had)
-        atomic_fetch_and_explicit(&task->flags, ~(uint32_t)PF_MEMALLOC, memory_order_relaxed);
+    memalloc_restore(m, saved);
 }
 
 void cool_range(struct mm *mm, uintptr_t start, uintptr_t end, bool evict) {
