@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The core by itself: installed, found by pkg-config, linked into the example, and needing nothing of anybody."""
 
+import glob
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import harness
 BUILD = os.path.dirname(harness.WEIR)
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLE = os.path.join(HERE, "..", "..", "examples", "embed_mm.c")
-CALLS = os.path.join(HERE, "embed_calls.c")
+CALLS = sorted(glob.glob(os.path.join(HERE, "embed_*.c")))
 MAY_CALL = {"memcpy", "memmove", "memset", "memcmp"}
 
 
@@ -42,10 +43,10 @@ class Installed:
         return output(["pkg-config", "--cflags", "--libs", "weir-mm"], env=env).split()
 
 
-def compiled(suite, installed, compiler, source):
+def compiled(suite, installed, compiler, *sources):
     """A host, compiled against what is installed."""
-    program = suite.path(f"{os.path.basename(source)}-{compiler}")
-    output([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", source, "-o", program,
+    program = suite.path(f"{os.path.basename(sources[0])}-{compiler}")
+    output([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", *sources, "-o", program,
             *installed.flags()])
     return program
 
@@ -97,7 +98,7 @@ def main():
     for compiler in filter(shutil.which, ("gcc", "clang")):
         suite.check(f"the_example_compiles_with_{compiler}_against_what_is_installed_and_runs", example_runs, suite,
                     installed, compiler)
-    calls = compiled(suite, installed, "cc", CALLS)
+    calls = compiled(suite, installed, "cc", *CALLS)
     for fact in output([calls]).split():
         suite.check(fact, output, [calls, fact])
     suite.check("the_library_calls_memcpy_memmove_memset_and_memcmp_only", calls_mem_functions_only, installed)
