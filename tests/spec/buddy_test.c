@@ -48,8 +48,7 @@ static void freeing_everything_in_any_order_restores_the_histogram(void **state)
     }
     histogram(zone, after);
     assert_memory_equal(before, after, sizeof(before));
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 /* SPEC A8 */
@@ -86,8 +85,7 @@ static void blocks_do_not_merge_across_a_zone_boundary(void **state) {
     assert_int_equal(nr_free_blocks(fake_zone(fake, 0, ZONE_DMA), 9), 1);
     assert_int_equal(nr_free_blocks(fake_zone(fake, 0, ZONE_NORMAL), 9), 1);
     assert_int_equal(nr_free_blocks(fake_zone(fake, 0, ZONE_NORMAL), 10), 3);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 /* SPEC A9 */
@@ -188,8 +186,7 @@ static enum migratetype type_after_fallback(unsigned order, unsigned free, enum 
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free);
     assert_ptr_equal(take(zone, 0, start_type), block);
     type = get_pageblock_migratetype(zone, block);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
     return type;
 }
 
@@ -227,8 +224,7 @@ static void a_small_block_moves_its_pageblock_only_for_a_reclaimable_request(voi
     for (unsigned order = 0; order < MAX_ORDER; order++)
         movable += nr_free_blocks_of_type(zone, order, MIGRATE_MOVABLE);
     assert_int_equal(movable, 0);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 /* Section 4, fallback step 2: from half a pageblock's order on, what is left of a block changes type with it. */

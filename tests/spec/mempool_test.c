@@ -41,8 +41,7 @@ static int boot(void **state) {
 static int finish(void **state) {
     (void)state;
     assert_int_equal(mempool_destroy(&pool), MM_OK);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
     return 0;
 }
 

@@ -82,8 +82,7 @@ static void reaching_high_returns_batch_pages_from_the_tail(void **state) {
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), free_before + 3);
     for (unsigned i = 0; i < 18; i++)
         assert_int_equal(page_test(pages[i], PG_pcp), i >= 3);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 /* SPEC A15 */
@@ -130,8 +129,7 @@ static void pages_on_per_cpu_lists_are_not_counted_free(void **state) {
     drain_all_local_pages(fake->machine);
     assert_int_equal(zone_pcp_pages(zone), 0);
     assert_int_equal(zone_page_state_exact(zone, NR_FREE_PAGES), 16384);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 int main(void) {

@@ -57,8 +57,7 @@ static void the_share_of_a_cache_is_that_of_the_pages_scanned_twice(void **state
     shrink_slab(fake->machine, 100, GFP_KERNEL, 999);
     assert_int_equal(atomic_load(&cache.shrinker.backlog), 2080 - 16 * 128);
     unregister_shrinker(fake->machine, &cache.shrinker);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void a_scan_of_nothing_counts_as_32_and_dear_objects_are_scanned_less(void **state) {
@@ -213,8 +212,7 @@ static void drop_caches_1_drops_clean_file_pages(void **state) {
     assert_int_equal(mapping.nrpages, 0);
     address_space_destroy(&mapping);
     bdi_destroy(&bdi);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 int main(void) {

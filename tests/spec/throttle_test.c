@@ -205,8 +205,7 @@ static int finish_writer(void **state) {
     fake_check(fake);
     address_space_destroy(&mapping);
     bdi_destroy(&bdi);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
     return 0;
 }
 

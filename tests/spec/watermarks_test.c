@@ -15,8 +15,7 @@ static void a_zone_of_1_gib_gets_marks_1024_1280_1536(void **state) {
     assert_int_equal(zone->pages_min, 1024);
     assert_int_equal(zone->pages_low, 1280);
     assert_int_equal(zone->pages_high, 1536);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 /* SPEC A2 */

@@ -48,8 +48,7 @@ static void try_set_zone_oom_is_all_or_nothing(void **state) {
     assert_true(try_set_zone_oom(m, highmem));
     assert_false(try_set_zone_oom(m, normal));
     clear_zonelist_oom(m, highmem);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void mark_unreclaimable(struct zone *zone) {

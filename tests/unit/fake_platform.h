@@ -63,7 +63,7 @@ struct fake *fake_boot_map(const struct memory_map *map);
  */
 struct fake *fake_boot_two_nodes(uint32_t nr_pages, unsigned nr_cpus);
 void fake_finish(struct fake *fake);
-/* The end of a test that may have chosen a task: checks, then finishes. */
+/* The end of most tests, whatever task is current: checks, then finishes. */
 void fake_check_and_finish(struct fake *fake);
 
 /* This thread's current task and CPU. NULL: init_task. */

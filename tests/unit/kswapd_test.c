@@ -55,8 +55,7 @@ static void who_finds_kswapd_awake_as_it_goes_to_sleep_is_not_forgotten(void **s
     assert_false(run_with_order_6());
     assert_int_equal(atomic_load(&node->kswapd_awake), 0);
     fake->platform.current = really_current;
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 int main(void) {

@@ -58,8 +58,7 @@ static void holes_belong_to_no_zone_and_are_never_handed_out(void **state) {
     }
     assert_int_equal(nr, 9000);
     atomic_store(&fake->init_task.flags, 0);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void whole_pageblocks_of_a_hole_exist_no_more_than_parts_of_one(void **state) {
@@ -104,8 +103,7 @@ static void a_zone_that_comes_later_is_found_by_requests_and_by_its_pages(void *
     assert_int_equal(online_pages(m, 2560, 65536), MM_OK);
     assert_int_equal(normal->free_batch, vmstat_threshold(1, 2048 + 65536));
     assert_int_not_equal(normal->free_batch, vmstat_threshold(1, 2048));
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void node_spans_cover_all_their_zones(void **state) {

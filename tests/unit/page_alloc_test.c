@@ -26,8 +26,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     (void)state;
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
     return 0;
 }
 

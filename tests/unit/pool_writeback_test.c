@@ -45,8 +45,7 @@ static int teardown(void **state) {
     pool_destroy(f->pool);
     assert_int_equal(f->fake->machine->nr_bad_pages, 0);
     f->fake->init_task.flags = 0;
-    fake_check(f->fake);
-    fake_finish(f->fake);
+    fake_check_and_finish(f->fake);
     test_free(f);
     return 0;
 }

@@ -134,8 +134,7 @@ static void runs_in_a_row_are_joined_and_found(void **state) {
     swap_extents_finish(fake->machine, &extents);
     assert_int_equal(swap_extents_init(fake->machine, &extents, NULL, 0, 121), MM_OK);
     assert_int_equal(swap_extents_block(&extents, 77), 77);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void scattered_pages_take_many_runs(void **state) {

@@ -55,8 +55,7 @@ static void a_20_gib_area_costs_nothing_until_it_is_used(void **state) {
     /* A directory and an array of counts, by way of one batch of the per-CPU list each at most. */
     assert_true(first - zone_page_state_exact(zone, NR_FREE_PAGES) <= 64);
     swap_free(fake->machine, entry);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void a_slot_is_free_when_its_last_count_goes(void **state) {
@@ -79,8 +78,7 @@ static void a_slot_is_free_when_its_last_count_goes(void **state) {
     assert_int_equal(swap_duplicate(m, swp_entry(type, 0)), MM_INVAL);
     assert_int_equal(swap_duplicate(m, swp_entry(type, 64)), MM_INVAL);
     assert_int_equal(swap_duplicate(m, swp_entry(5, 1)), MM_INVAL);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void an_area_without_room_is_passed_over(void **state) {
@@ -96,8 +94,7 @@ static void an_area_without_room_is_passed_over(void **state) {
     full_type = MAX_SWAPFILES;
     assert_int_equal(swp_type(get_swap_page_below(fake->machine, high)), low);
     assert_int_equal(get_swap_page_below(fake->machine, low).val, 0);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void a_frozen_area_gives_out_no_slots_and_keeps_what_it_has(void **state) {
@@ -120,8 +117,7 @@ static void a_frozen_area_gives_out_no_slots_and_keeps_what_it_has(void **state)
     assert_int_equal(m->total_swap_pages, 63);
     assert_int_equal(swap_count(m, kept), 1);
     assert_int_equal(get_swap_page(m).val, swp_entry(type, 3).val);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void slots_are_short_only_where_the_area_cannot_be_extended(void **state) {
@@ -149,8 +145,7 @@ static void slots_are_short_only_where_the_area_cannot_be_extended(void **state)
     swap_set_limit(m, type, 0);
     assert_int_equal(m->nr_swap_growth, 0);
     assert_true(swap_gives_up_slot(m, entry));
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void an_extended_area_gives_out_its_new_slots(void **state) {
@@ -167,8 +162,7 @@ static void an_extended_area_gives_out_its_new_slots(void **state) {
     assert_int_equal(get_swap_page(m).val, swp_entry(type, 4).val);
     assert_int_equal(get_swap_page(m).val, swp_entry(type, 5).val);
     assert_int_equal(get_swap_page(m).val, 0);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void an_area_in_use_cannot_be_removed(void **state) {
@@ -185,8 +179,7 @@ static void an_area_in_use_cannot_be_removed(void **state) {
     assert_int_equal(m->total_swap_pages, 0);
     assert_int_equal(get_swap_page(m).val, 0);
     assert_int_equal(add(fake, 64, 1), type);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void swap_is_full_when_less_than_half_is_free(void **state) {
@@ -272,8 +265,7 @@ static void a_run_is_found_wherever_it_begins(void **state) {
     }
     swap_map_finish(fake->machine, &map);
     free(used);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 int main(void) {

@@ -38,8 +38,7 @@ static void zone_node_and_global_counters_agree_once_folded(void **state) {
     assert_int_equal(node_page_state(m, 0, NR_PAGETABLE), 5);
     assert_int_equal(node_page_state(m, 1, NR_PAGETABLE), 300);
     assert_int_equal(global_page_state(m, NR_PAGETABLE), 305);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void a_fold_of_one_cpu_leaves_the_others_alone(void **state) {
@@ -58,8 +57,7 @@ static void a_fold_of_one_cpu_leaves_the_others_alone(void **state) {
     m->tune.stat_interval = 10;
     assert_int_equal(vmstat_update(m, 0), 10000000000);
     assert_int_equal(global_page_state(m, NR_PAGETABLE), 2);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static unsigned long pages_on(struct zone *zone) {
@@ -103,8 +101,7 @@ static void an_idle_list_of_a_remote_zone_gives_back_a_batch(void **state) {
     for (unsigned fold = 0; fold < 40; fold++)
         refresh_cpu_vm_stats(m, 0);
     assert_int_equal(pages_on(home), own_before);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void the_timer_publishes_what_shards_keep_to_themselves(void **state) {
@@ -119,8 +116,7 @@ static void the_timer_publishes_what_shards_keep_to_themselves(void **state) {
     __free_pages(fake->machine, block, 1);
     refresh_vm_stats(fake->machine);
     assert_int_equal(zone_page_state(zone, NR_FREE_PAGES), 65536);
-    fake_check(fake);
-    fake_finish(fake);
+    fake_check_and_finish(fake);
 }
 
 static void zone_page_state_add_publishes_at_once(void **state) {
