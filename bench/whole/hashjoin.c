@@ -11,26 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "job.h"
+
 struct tuple {
     uint64_t key, value;
 };
-
-static uint64_t mix(uint64_t x) {
-    x += 0x9e3779b97f4a7c15ull;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-    return x ^ (x >> 31);
-}
-
-static void *need(size_t nr, size_t size) {
-    void *memory = calloc(nr, size);
-
-    if (!memory) {
-        perror("hashjoin");
-        exit(2);
-    }
-    return memory;
-}
 
 /* Keys are odd and so never 0, which is an empty place. */
 static uint64_t key_of(uint64_t number) {

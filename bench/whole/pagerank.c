@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "job.h"
+
 #define MEAN_DEGREE 28
 #define ONE ((uint64_t)1 << 40) /* of all ranks together, for each node */
 #define DAMPING_PERCENT 85
@@ -20,23 +22,6 @@ struct graph {
     uint32_t *from;  /* of each edge, the node that it comes from */
     uint32_t *nr_out;
 };
-
-static uint64_t mix(uint64_t x) {
-    x += 0x9e3779b97f4a7c15ull;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-    return x ^ (x >> 31);
-}
-
-static void *need(size_t nr, size_t size) {
-    void *memory = calloc(nr, size);
-
-    if (!memory) {
-        perror("pagerank");
-        exit(2);
-    }
-    return memory;
-}
 
 /* A few nodes have many edges, most have few. */
 static uint32_t degree_of(uint32_t node) {
