@@ -43,9 +43,7 @@ static int teardown(void **state) {
     struct fixture *f = *state;
 
     pool_destroy(f->pool);
-    assert_int_equal(f->fake->machine->nr_bad_pages, 0);
-    f->fake->init_task.flags = 0;
-    fake_check_and_finish(f->fake);
+    swap_pages_finish(f->fake);
     test_free(f);
     return 0;
 }

@@ -14,6 +14,12 @@ struct fake *swap_pages_boot(uint32_t nr_pages, unsigned nr_cpus) {
     return fake;
 }
 
+void swap_pages_finish(struct fake *fake) {
+    assert_int_equal(fake->machine->nr_bad_pages, 0);
+    fake->init_task.flags = 0;
+    fake_check_and_finish(fake);
+}
+
 unsigned long swap_pages_free(struct fake *fake) {
     drain_all_local_pages(fake->machine);
     refresh_vm_stats(fake->machine);

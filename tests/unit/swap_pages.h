@@ -10,6 +10,8 @@
 
 /* A machine whose tasks are all in reclaim (PF_MEMALLOC). */
 struct fake *swap_pages_boot(uint32_t nr_pages, unsigned nr_cpus);
+/* Its end: no bad page, no broken invariant. What was taken from it must have been given back. */
+void swap_pages_finish(struct fake *fake);
 /* Free pages, those on per-CPU lists included. No other thread may be allocating. */
 unsigned long swap_pages_free(struct fake *fake);
 
