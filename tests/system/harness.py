@@ -84,9 +84,9 @@ class Run:
 
 
 class Suite:
-    """The facts of one test file, and a folder of its own for their files."""
+    """The facts of one test file, and a folder of its own for their files. native: it can be tried without weir."""
 
-    def __init__(self, name):
+    def __init__(self, name, native=True):
         self.name = name
         self.nr_ok = self.nr_failed = self.nr_skipped = 0
         self.only = sys.argv[1:]
@@ -98,6 +98,9 @@ class Suite:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         sys.stdout.reconfigure(line_buffering=True)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        if NATIVE and not native:
+            print(f"skip - {name}: nothing to see without weir")
+            sys.exit(77)
         if NATIVE:
             print(f"{name}: everything runs without weir, as WEIR_NATIVE says")
             return

@@ -140,10 +140,7 @@ def report(suite):
 
 
 def main():
-    suite = harness.Suite("pressure")
-    if harness.NATIVE:
-        print("skip - pressure: nothing to see without weir")
-        sys.exit(77)
+    suite = harness.Suite("pressure", native=False)
     suite.check("the_waiting_of_a_program_of_one_thread_is_some_and_full", alone, suite)
     suite.check("a_thread_that_computes_meanwhile_keeps_full_below_some", beside, suite)
     suite.check("averages_fall_while_nobody_waits", falls, suite)
