@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "runtime/sys.h"
@@ -274,6 +275,7 @@ static long clone_as_fork(const struct cloning *cloning) {
 long fork_by_number(long number, const long args[6]) {
     struct cloning cloning;
 
+    placement_let_go();
     if (!rt.up || !read_call(number, args, &cloning) || cloning.args.flags & CLONE_VM)
         return sys6(number, args[0], args[1], args[2], args[3], args[4], args[5]);
     if (!cloning.args.stack && !(cloning.args.flags & ~AS_FORK))
@@ -308,5 +310,6 @@ WEIR_EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     if (flags & CLONE_CHILD_CLEARTID && weir_manages((uintptr_t)more[2], sizeof(pid_t)) &&
         weir_call(OP_HOLD, (uintptr_t)more[2], sizeof(pid_t), 0, 0, 0) != 0)
         return (int)as_libc(-EAGAIN);
+    placement_let_go();
     return REAL(clone)(fn, stack, flags, arg, more[0], more[1], more[2]);
 }

@@ -24,19 +24,32 @@
     X(__register_atfork)                                                                                               \
     X(_Fork)                                                                                                           \
     X(clone)                                                                                                           \
+    X(execv)                                                                                                           \
+    X(execve)                                                                                                          \
+    X(execveat)                                                                                                        \
+    X(execvp)                                                                                                          \
+    X(execvpe)                                                                                                         \
     X(fcntl)                                                                                                           \
     X(fcntl64)                                                                                                         \
+    X(fexecve)                                                                                                         \
     X(fork)                                                                                                            \
     X(initgroups)                                                                                                      \
     X(open)                                                                                                            \
     X(open64)                                                                                                          \
     X(openat)                                                                                                          \
     X(openat64)                                                                                                        \
+    X(popen)                                                                                                           \
+    X(posix_spawn)                                                                                                     \
+    X(posix_spawnp)                                                                                                    \
     X(pthread_create)                                                                                                  \
+    X(pthread_getaffinity_np)                                                                                          \
     X(pthread_join)                                                                                                    \
     X(pthread_mutex_destroy)                                                                                           \
     X(pthread_mutex_init)                                                                                              \
+    X(pthread_setaffinity_np)                                                                                          \
     X(sbrk)                                                                                                            \
+    X(sched_getaffinity)                                                                                               \
+    X(sched_setaffinity)                                                                                               \
     X(setegid)                                                                                                         \
     X(seteuid)                                                                                                         \
     X(setgid)                                                                                                          \
@@ -45,7 +58,10 @@
     X(setresgid)                                                                                                       \
     X(setresuid)                                                                                                       \
     X(setreuid)                                                                                                        \
-    X(setuid)
+    X(setuid)                                                                                                          \
+    X(system)                                                                                                          \
+    X(thrd_create)                                                                                                     \
+    X(vfork)
 
 #define REAL_NUMBER(name) REAL_##name,
 enum real_number { REAL_FUNCTIONS(REAL_NUMBER) NR_REAL_FUNCTIONS };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "interpose/interpose.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 
@@ -80,6 +81,12 @@ static bool changes_user(long number) {
            number == SYS_setgroups;
 }
 
+/* See affinity.c. */
+static bool inherits_affinity(long number) {
+    return number == SYS_sched_getaffinity || number == SYS_sched_setaffinity || number == SYS_vfork ||
+           number == SYS_execve || number == SYS_execveat;
+}
+
 WEIR_EXPORT long syscall(long number, ...) {
     long a[6], result;
     va_list list;
@@ -96,6 +103,8 @@ WEIR_EXPORT long syscall(long number, ...) {
         return prctl((int)a[0], a[1], a[2], a[3], a[4]);
     if (number == SYS_fork || number == SYS_clone || number == SYS_clone3)
         return as_libc(fork_by_number(number, a));
+    if (inherits_affinity(number))
+        placement_let_go();
     result = sys6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (changes_user(number) && result >= 0)
         credentials_changed_by_syscall(number == SYS_setgroups);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "interpose/interpose.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 
@@ -30,6 +31,7 @@ WEIR_EXPORT int pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr
 
     if (top && weir_call(OP_HOLD, top - CONTROL_BYTES, CONTROL_BYTES, 0, 0, 0) != 0)
         return EAGAIN;
+    placement_let_go();
     result = REAL(pthread_create)(ret_thread, attr, start, arg);
     if (top && result)
         weir_call(OP_RELEASE, top - CONTROL_BYTES, CONTROL_BYTES, 0, 0, 0);

@@ -14,6 +14,7 @@
 #include "runtime/handler.h"
 #include "runtime/host.h"
 #include "runtime/kswapd.h"
+#include "runtime/placement.h"
 #include "runtime/reserve.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
@@ -22,7 +23,6 @@
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/uffd.h"
-#include "runtime/waker.h"
 
 /* The managed range: an address costs nothing until it is used. */
 #define REGION_BYTES ((size_t)1 << 40) /* runtime/reserve.c divides as much into pieces */
@@ -159,8 +159,6 @@ bool boot_start_threads(void) {
 
     if (!error)
         error = weir_thread_start(THREAD_CLERK, stats_clerk, false);
-    if (!error)
-        error = weir_thread_start(THREAD_WAKER, waker_thread, false);
     for (unsigned i = 0; i < nr_handlers && !error; i++)
         error = weir_thread_start(THREAD_HANDLER0 + i, handler_run, false);
     if (error)
@@ -212,7 +210,7 @@ bool runtime_boot(const struct weir_config *config, const char *stats_path) {
     rt.config = *config;
     nr_handlers = cpus < 2 ? 2 : cpus > (long)WEIR_MAX_HANDLERS ? WEIR_MAX_HANDLERS : (unsigned)cpus;
     stats_open(stats_path);
-    handler_note_main_thread();
+    placement_note_main_thread();
     if (!threads_reserve() || !credentials_reserve() || !reserve_region() || !boot_machine() ||
         !boot_start_service(prepare_first))
         return false;

@@ -48,26 +48,6 @@ static bool bit_of(const uint64_t *bits, unsigned i) {
 
 /* -- mapping ------------------------------------------------------------------------------------------------------- */
 
-/* Is whoever waits for a page woken when it is mapped, or by the handler when that is through? */
-static bool wakes_now(void) {
-    const struct weir_thread *self = weir_thread_self();
-
-    return !self || !self->wakes_later;
-}
-
-static void note_mapped(uintptr_t start, size_t len) {
-    struct weir_thread *self = weir_thread_self();
-
-    if (len == 0)
-        return;
-    if (self->mapped_start == self->mapped_end)
-        self->mapped_start = self->mapped_end = start;
-    if (start < self->mapped_start)
-        self->mapped_start = start;
-    if (start + len > self->mapped_end)
-        self->mapped_end = start + len;
-}
-
 /* Copies len bytes to where nothing is mapped; returns how many pages were done. */
 static unsigned copy_to(uintptr_t to, const char *from, size_t len, bool wake) {
     size_t done = 0;
@@ -87,12 +67,7 @@ static unsigned copy_to(uintptr_t to, const char *from, size_t len, bool wake) {
 
 /* The same, to the program's address. */
 static unsigned copy_in(uintptr_t to, const char *from, size_t len) {
-    bool wake = wakes_now();
-    unsigned done = copy_to(to, from, len, wake);
-
-    if (!wake)
-        note_mapped(to, done * PAGE_SIZE);
-    return done;
+    return copy_to(to, from, len, true);
 }
 
 /*
@@ -154,11 +129,9 @@ unsigned bytes_unpark(void *host, struct mm *mm, uintptr_t addr, unsigned nr) {
         size_t left = (nr - done) * PAGE_SIZE;
 
         if (rt.have_move && nr - done >= MOVE_BACK_MIN) {
-            long moved = uffd_move(at, shadow_of(at), left, false, wakes_now());
+            long moved = uffd_move(at, shadow_of(at), left, false, true);
 
             if (moved > 0) {
-                if (!wakes_now())
-                    note_mapped(at, (size_t)moved);
                 done += (unsigned)((size_t)moved / PAGE_SIZE);
                 continue;
             }

@@ -15,7 +15,6 @@
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/uffd.h"
-#include "runtime/waker.h"
 
 /* A thread that was about to sleep when it was woken is woken again after this long. */
 #define WAKE_AGAIN_NS 1000000
@@ -158,7 +157,6 @@ long credentials_take(const struct weir_credentials *credentials) {
             break;
         kswapd_wake();
         stats_wake_clerk();
-        waker_ring();
         handler_wake_all();
         credentials_ring();
         if (!all_have(wanted))

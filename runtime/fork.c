@@ -10,6 +10,7 @@
 
 #include "runtime/boot.h"
 #include "runtime/handler.h"
+#include "runtime/placement.h"
 #include "runtime/pressure.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
@@ -70,6 +71,7 @@ void fork_prepare(bool streams) {
 
     if (!rt.up)
         return;
+    placement_let_go();
     mask = block_signals();
     /*
      * fork() takes this lock once the world is stopped. Whoever holds it may have to wait for a page, which would then
@@ -126,7 +128,7 @@ void fork_child(void) {
     world_after_fork();
     handler_after_fork();
     pressure_after_fork();
-    handler_note_main_thread();
+    placement_note_main_thread();
     service_after_fork();
     stats_after_fork();
     /* The parent's end: while we held it too, waiting for a parent that is gone would never end. */

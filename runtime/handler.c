@@ -5,12 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <string.h>
 
 #include "mm/vmscan.h"
 #include "runtime/credentials.h"
+#include "runtime/disk_cpu.h"
 #include "runtime/fork.h"
+#include "runtime/placement.h"
 #include "runtime/pressure.h"
 #include "runtime/runtime.h"
 #include "runtime/stale.h"
@@ -18,7 +19,6 @@
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 #include "runtime/uffd.h"
-#include "runtime/waker.h"
 #include "runtime/world.h"
 
 #define MESSAGES 16u
@@ -42,46 +42,6 @@ static int last_tid, several_threads;
 static int streaming;
 
 static _Atomic int room_fd = -1; /* of no use but for its number */
-
-static int main_tid;
-static const _Atomic uint32_t *main_cpu; /* on which CPU the program's main thread runs, or NULL */
-
-void handler_note_main_thread(void) {
-#if defined(__x86_64__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
-    extern const ptrdiff_t __rseq_offset;
-    extern const unsigned __rseq_size;
-
-    main_tid = (int)sys0(SYS_gettid);
-    /* cpu_id is the second word of the area (the first, cpu_id_start, may be ahead). */
-    main_cpu = __rseq_size ? (const _Atomic uint32_t *)((char *)__builtin_thread_pointer() + __rseq_offset + 4) : NULL;
-#endif
-}
-
-/*
- * A handler on the CPU of the thread that waits for it runs at once, on warm caches; on another it first has to be
- * woken there. Where several threads fault, it runs wherever there is room.
- *
- * It follows when a fault has been resolved, for the next one. To be moved takes long; a handler that has just run for
- * so long still counts as there when it sleeps, and Linux would send the thread that it wakes to the CPU which it left:
- * the two would change places at each fault.
- */
-static void follow(struct weir_thread *self, int tid) {
-    cpu_set_t cpus;
-    int cpu = -1;
-
-    if (tid == main_tid && main_cpu && several_threads == 0)
-        cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
-    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
-        return;
-    self->pinned_cpu = cpu;
-    if (cpu >= 0) {
-        CPU_ZERO(&cpus);
-        CPU_SET((size_t)cpu, &cpus);
-    } else {
-        memset(&cpus, 0xff, sizeof(cpus));
-    }
-    sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus);
-}
 
 /* On duty. */
 static void note_thread(int tid) {
@@ -189,7 +149,6 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     bool protected = event->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP;
     int tid = (int)event->arg.pagefault.feat.ptid;
     uint64_t start = now_ns();
-    bool alone = several_threads == 0 && waker_is_willing(self->pinned_cpu);
     enum fault_result result;
     unsigned pages = 0;
     bool forks;
@@ -203,14 +162,12 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         fork_fault_begins();
         self->task.flags |= PF_MEMALLOC;
     }
-    self->mapped_start = self->mapped_end = 0;
-    self->wakes_later = alone;
     self->assists = several_threads == 0 && streaming == 0 && !forks;
+    placement_hold(self, tid, several_threads == 0);
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, NULL);
     read_unlock(p, &rt.mm->mmap_lock);
     self->task.flags &= ~(uint32_t)PF_MEMALLOC;
-    self->wakes_later = false;
     if (self->assists && kswapd_wants_assistance(rt.machine, 0))
         kswapd_assist(rt.machine, 0);
     self->assists = false;
@@ -222,17 +179,19 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         uffd_wake(addr, PAGE_SIZE);
     }
     stats_fault(result, now_ns() - start);
+    if (result == FAULT_MAJOR && self->read_file && several_threads == 0)
+        disk_cpu_note_read();
     /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
     stale_drop(false);
     stats_tick();
     if (forks)
         fork_fault_ends();
     world_leave();
-    if (self->mapped_end > self->mapped_start)
-        waker_post(self->mapped_start, self->mapped_end - self->mapped_start);
 }
 
 void handler_run(struct weir_thread *self) {
+    int tid;
+
     self->pinned_cpu = -1;
     for (;;) {
         credentials_follow(self);
@@ -248,9 +207,10 @@ void handler_run(struct weir_thread *self) {
 
         if (credentials_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
             continue;
-        note_thread((int)event.arg.pagefault.feat.ptid);
+        tid = (int)event.arg.pagefault.feat.ptid;
+        note_thread(tid);
         resolve(self, &event);
-        follow(self, (int)event.arg.pagefault.feat.ptid);
+        placement_follow(self, tid, several_threads == 0);
     }
 }
 
@@ -266,5 +226,5 @@ void handler_after_fork(void) {
     atomic_store(&deferred, false);
     atomic_store(&draining, false);
     atomic_store(&room_fd, -1);
-    waker_after_fork();
+    placement_after_fork();
 }

@@ -25,7 +25,5 @@ void handler_retry_deferred(void);
 void handler_after_fork(void);
 /* Keeps a low descriptor free for the event of a fork, should the program leave itself none. Service thread. */
 void handler_keep_room(void);
-/* The main thread's restartable-sequence area says on which CPU it runs; called on that thread. */
-void handler_note_main_thread(void);
 
 #endif

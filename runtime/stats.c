@@ -12,11 +12,11 @@
 #include "mm/vmstat.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/survivors.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
-#include "runtime/waker.h"
 #include "runtime/world.h"
 
 /* Gauges are brought up to date once in so many faults. */
@@ -202,10 +202,10 @@ void stats_wake_clerk(void) {
 /* Sleeps until somebody rings or there is something to watch. Now and then looks whether the program is still there. */
 static void clerk_sleep(struct weir_process_stats *stats, uint32_t rung) {
     static uint64_t next_look;
-    struct timespec patrol = {.tv_nsec = WAKER_WATCH_NS};
+    struct timespec patrol = {.tv_nsec = PLACEMENT_WATCH_NS};
     uint64_t now;
 
-    if (!waker_watch())
+    if (!placement_watch())
         patrol = (struct timespec){.tv_sec = SURVIVORS_LOOK_S};
     /* Readers are other processes: the futex is a shared one. */
     if (sys4(SYS_futex, &stats->clerk_bell, FUTEX_WAIT, rung, &patrol) != -ETIMEDOUT || (now = now_ns()) < next_look)

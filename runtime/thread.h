@@ -16,16 +16,15 @@
 
 #define WEIR_MAX_HANDLERS 4u
 /*
- * The service thread, kswapd, the clerk that publishes statistics, and the fault handlers, each of which is one CPU of
- * the machine; and the waker, which never runs code of the core.
+ * The service thread, kswapd, the clerk that publishes statistics, and the fault handlers: each is one CPU of the
+ * machine.
  */
 enum weir_thread_role {
     THREAD_SERVICE,
     THREAD_KSWAPD,
     THREAD_CLERK,
     THREAD_HANDLER0,
-    THREAD_WAKER = THREAD_HANDLER0 + WEIR_MAX_HANDLERS,
-    WEIR_MAX_THREADS
+    WEIR_MAX_THREADS = THREAD_HANDLER0 + WEIR_MAX_HANDLERS
 };
 #define STAGING_PAGES 64u
 
@@ -41,9 +40,6 @@ struct weir_thread {
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
     int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
     bool assists;                 /* handlers: reclaim in kswapd's place while they wait for the swap file */
-    /* Handlers: who waits for what is mapped is woken later, and that has been mapped so far. */
-    bool wakes_later;
-    uintptr_t mapped_start, mapped_end;
 };
 
 /* Reserves the stacks; once in a process's life. False: no memory. */

@@ -33,6 +33,7 @@ MIB = 1 << 20
 RAM_MIN = 16 * MIB  # the least that `weir run --ram` accepts
 
 HELPERS = {
+    "affinity": ["affinity.c"],
     "verify": ["verify.c", "pattern.c"],
     "memcalls": ["memcalls.c", "memcalls_advice.c", "memcalls_map.c", "memcalls_random.c", "pattern.c"],
     "evicted": ["evicted.c", "evicted_calls.c", "evicted_fork.c", "evicted_maps.c", "evicted_numbers.c",

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk_cpu.h - the CPU to which the interrupts of the swap file's disk go, if that is one: a read that ends on any
+ * other ends with one CPU waking another. /proc/interrupts shows it, while many pages are read.
+ */
+#ifndef RUNTIME_DISK_CPU_H
+#define RUNTIME_DISK_CPU_H
+
+/* It, while it has room for the program; or -1. Any thread. */
+int disk_cpu(void);
+/* A thread that faults alone has been given a page from the swap file. Handlers. */
+void disk_cpu_note_read(void);
+/* The clerk: looks, if there has been enough to see since the last time. used_cpu: where the program computes, or -1.
+ */
+void disk_cpu_look(int used_cpu);
+void disk_cpu_after_fork(void);
+
+#endif

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""While a program's main thread faults, weir holds it on one CPU: nothing of the program's may ever notice."""
+
+import os
+import subprocess
+import time
+
+import harness
+from harness import MIB
+
+RAM = 24 * MIB
+REGION = "64"
+ROUNDS = "16"
+WAYS = ("ask", "ask-thread", "set", "pthread", "thrd", "fork", "fork-execl", "vfork", "spawn", "system", "popen")
+
+
+def cpus_of(status):
+    """The affinity in the text of a /proc/PID/status, as the kernel writes it."""
+    return next(line.split()[1] for line in status.splitlines() if line.startswith("Cpus_allowed_list:"))
+
+
+def allowed(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return cpus_of(file.read())
+
+
+def sees_its_own(suite, way):
+    run = suite.run(suite.weir([suite.helper("affinity"), REGION, way, ROUNDS], RAM))
+    harness.expect_end(run)
+    seen = run.stdout.decode().split()
+    harness.expect(seen == [allowed("self")] * int(ROUNDS), f"{seen}, where {allowed('self')} is right")
+
+
+def start(suite, seconds):
+    child = suite.start(suite.weir([suite.helper("affinity"), REGION, seconds], RAM), stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE)
+    return child, child.pid if harness.NATIVE else harness.find_program(child.pid, "affinity")
+
+
+def end(child):
+    child.stdin.close()
+    harness.expect(child.wait(timeout=40) == 0, f"status {child.returncode}")
+    child.stdout.close()
+
+
+def watch(pid, seconds):
+    """The affinities that the process is seen with."""
+    seen = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        seen.append(allowed(pid))
+        time.sleep(0.002)
+    return seen
+
+
+def is_held_then_let_go(suite):
+    own = allowed("self")
+    if len(os.sched_getaffinity(0)) < 2:
+        raise harness.Skip("one CPU: there is nothing to narrow")
+    child, pid = start(suite, "2")
+    time.sleep(0.5)
+    seen = watch(pid, 1)
+    harness.expect(child.stdout.readline() == b"done\n", "it did not come so far")
+    time.sleep(0.05)
+    after = watch(pid, 0.1)
+    end(child)
+    held = sum(cpus.isdigit() for cpus in seen)
+    harness.expect(held > len(seen) / 4, f"held in {held} of {len(seen)} looks: {set(seen)}")
+    harness.expect(set(after) == {own}, f"{set(after)} when it does not fault any more, {own} is right")
+    return f"held in {held} of {len(seen)} looks"
+
+
+def is_not_held_where_others_compute(suite):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise harness.Skip("one CPU: there is nowhere else to go")
+    child, pid = start(suite, "5")
+    time.sleep(1)
+    # On the CPU where it is held somebody computes from now on.
+    held = [cpus for cpus in watch(pid, 0.3) if cpus.isdigit()]
+    harness.expect(held, "it was never held")
+    busy = suite.start(["taskset", "-c", held[-1], "sh", "-c", "while :; do :; done"])
+    time.sleep(1)
+    seen = watch(pid, 1)
+    busy.kill()
+    end(child)
+    there = seen.count(held[-1])
+    harness.expect(there < len(seen) / 2, f"held beside it in {there} of {len(seen)} looks")
+    return f"held beside it in {there} of {len(seen)} looks"
+
+
+def main():
+    suite = harness.Suite("affinity", native=False)
+    for way in WAYS:
+        suite.check(f"its_own_affinity_is_seen_by_{way.replace('-', '_')}", sees_its_own, suite, way)
+    suite.check("a_thread_that_faults_is_held_and_then_let_go", is_held_then_let_go, suite)
+    suite.check("a_thread_is_not_held_where_others_compute", is_not_held_where_others_compute, suite)
+    suite.finish()
+
+
+main()
