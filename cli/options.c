@@ -13,8 +13,7 @@
 
 #define PAGE_BYTES 4096ull
 /* What is used often wants RAM itself; only where there is no file the pool has to hold all that does not fit. */
-#define ZPOOL_DEFAULT 10
-#define ZPOOL_DEFAULT_NO_FILE 40
+#define ZPOOL_DEFAULT 40
 #define ZPOOL_MAX 80
 #define SWAPPINESS_DEFAULT 60
 #define SWAPPINESS_MAX 100
@@ -46,8 +45,7 @@ static const struct argp_option option_table[] = {
      "how large the swap file may grow (default: half of the free disk, at most "
      "64G)",
      0},
-    {"zpool", KEY_ZPOOL, "PERCENT", 0,
-     "the most of the RAM that compressed pages may take, 0 to 80 (default: 10; 40 without a swap file)", 0},
+    {"zpool", KEY_ZPOOL, "PERCENT", 0, "the most of the RAM that compressed pages may take, 0 to 80 (default: 40)", 0},
     {"swappiness", KEY_SWAPPINESS, "N", 0, "0 to 100: how readily mapped pages are reclaimed (default: 60)", 0},
     {"oom", KEY_OOM, "kill|fail", 0,
      "when memory and swap are used up, kill the program; or fail its requests for "
@@ -228,8 +226,7 @@ int options_resolve(const struct run_options *options, struct weir_config *ret_c
     if (status == 0)
         status = resolve_swap(options, &config);
     if (status == 0)
-        status = parse_number("--zpool", options->zpool, config.swap_bytes ? ZPOOL_DEFAULT : ZPOOL_DEFAULT_NO_FILE,
-                              ZPOOL_MAX, &config.zpool_percent);
+        status = parse_number("--zpool", options->zpool, ZPOOL_DEFAULT, ZPOOL_MAX, &config.zpool_percent);
     if (status != 0)
         return status;
     /* For tests: do without what this kernel or this user's rights could do. */

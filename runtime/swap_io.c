@@ -13,6 +13,7 @@
 #include "runtime/handler.h"
 #include "runtime/runtime.h"
 #include "runtime/stale.h"
+#include "runtime/sys.h"
 #include "runtime/thread.h"
 
 static _Atomic uint32_t writes_until_tend;
@@ -79,18 +80,24 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
                        enum mm_status *status) {
     struct weir_thread *self = weir_thread_self();
     struct swap_store *store = &devices[swp_type(entries[0])].store;
+    uint64_t start = 0;
+    unsigned nr_file;
 
     (void)host;
     MM_ASSERT(rt.machine, nr <= STAGING_PAGES);
     for (unsigned i = 0; i < nr; i++)
         self->staged[i] = pages[i];
     self->nr_staged = nr;
-    self->read_file = swap_store_read_pool(store, entries, nr, self->staging, status) != 0;
+    nr_file = swap_store_read_pool(store, entries, nr, self->staging, status);
+    self->read_file = nr_file != 0;
     if (self->read_file) {
+        start = now_ns();
         handler_hand_over();
         swap_store_read_file(store, entries, nr, self->staging, status,
                              self->assists && kswapd_wants_assistance(rt.machine, 0) ? assist : NULL);
     }
+    if (store->pool)
+        pool_note_read(store->pool, nr, nr_file, nr_file ? now_ns() - start : 0);
     for (unsigned i = 0; i < nr; i++) {
         if (status[i] == MM_OK)
             continue;

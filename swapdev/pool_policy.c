@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "swapdev/pool_policy.h"
 
-/* A page from the pool costs about 25 us, one from the file 75: what an avoided hit saves, and an avoided read. */
-#define HIT_COST 25u
-#define READ_COST 50u
+/* What a fault costs beside the reading, however many pages it brings; and to decompress a page, in ns. */
+#define FAULT_NS 12000u
+#define LOAD_NS 2500u
+/* Until there has been a read: what one page takes from a disk of today. */
+#define READ_NS 50000u
+/* Averages follow by a sixteenth. */
+#define FOLLOW 16
 /* It is judged once in a sixteenth of RAM of evictions; and the target moves by a sixty-fourth. */
 #define PERIODS 16u
+/* A page is young for so much of RAM of evictions. */
+#define YOUNG_PART 4u
+/* The target begins at one part of RAM, and is never less than another. */
+#define START_PART 10u
+#define MIN_PART 16u
 #define STEPS 64u
 #define PERIOD_MIN 1024u
 #define PERIOD_MAX 16384u
@@ -39,8 +48,10 @@ void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned lo
     policy->ram = ram < UINT32_MAX / 2 ? (uint32_t)ram : UINT32_MAX / 2;
     /* Room for pages that are stored while the oldest are on their way. */
     policy->max = share - share / 16;
-    policy->min = ram / 8 < policy->max ? ram / 8 : policy->max;
-    atomic_store(&policy->target, policy->max);
+    policy->min = ram / MIN_PART < policy->max ? ram / MIN_PART : policy->max;
+    atomic_store(&policy->target, ram / START_PART < policy->max ? ram / START_PART : policy->max);
+    atomic_store(&policy->read_ns, READ_NS);
+    atomic_store(&policy->run, FOLLOW);
     atomic_store(&policy->old_age, UINT32_MAX);
 }
 
@@ -52,7 +63,7 @@ uint32_t pool_policy_age(const struct pool_policy *policy, uint32_t stamp) {
 }
 
 uint32_t pool_policy_young_age(const struct pool_policy *policy) {
-    return policy->ram / PERIODS;
+    return policy->ram / YOUNG_PART;
 }
 
 void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp) {
@@ -63,6 +74,20 @@ void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp) {
         add(&policy->young_hits);
     if (age >= load(&policy->old_age))
         add(&policy->old_hits);
+}
+
+static void follow(_Atomic uint32_t *average, uint32_t value) {
+    uint32_t old = load(average);
+
+    atomic_store_explicit(average, old - old / FOLLOW + value / FOLLOW, memory_order_relaxed);
+}
+
+void pool_policy_note_run(struct pool_policy *policy, unsigned nr) {
+    follow(&policy->run, nr * FOLLOW);
+}
+
+void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr) {
+    follow(&policy->read_ns, ns / nr < UINT32_MAX / 2 ? (uint32_t)(ns / nr) : UINT32_MAX / 2);
 }
 
 bool pool_policy_admits(struct pool_policy *policy, bool copied) {
@@ -123,6 +148,7 @@ void pool_policy_judge(struct pool_policy *policy, const struct pool_census *cen
     uint32_t now = load(&policy->clock), evictions = now - load(&policy->judged_at);
     uint32_t stores = take(&policy->stores), hits = take(&policy->hits);
     uint64_t held = census->pages * 16 / (census->frames + 1); /* by a page of RAM, in sixteenths */
+    uint64_t hit_ns = LOAD_NS + FAULT_NS * FOLLOW / (load(&policy->run) + 1), read_ns = load(&policy->read_ns);
     bool full = census->frames + policy->ram / STEPS >= atomic_load_explicit(&policy->target, memory_order_relaxed);
     uint64_t young, old;
 
@@ -134,9 +160,11 @@ void pool_policy_judge(struct pool_policy *policy, const struct pool_census *cen
     judge_use(policy, full, evictions, stores, hits);
     set(&policy->copies, (uint64_t)hits * 100 >= (uint64_t)stores * COPY_PERCENT && (!full || young > 2 * old));
     /*
-     * One more page of RAM for the program saves the youngest page in the pool its way back; one less for the pool
-     * sends as many of its oldest pages to the file as it held.
+     * One page of RAM less for the program, and one more for the pool: the page that the program has used longest ago
+     * is the youngest in the pool, and takes a page's room there. The rest of the room keeps so many more of the oldest
+     * pages from the file.
      */
     if (census->pages != 0 && policy->young + policy->old >= HITS_MIN)
-        move_target(policy, HIT_COST * young * 16, READ_COST * old * held, census->frames, full);
+        move_target(policy, hit_ns * young * 16,
+                    held > 16 && read_ns > LOAD_NS ? (read_ns - LOAD_NS) * old * (held - 16) : 0, census->frames, full);
 }

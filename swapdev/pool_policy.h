@@ -3,10 +3,10 @@
  * pool_policy.h - how much RAM the pool is to take, and which pages are worth compressing, judged by what was wanted of
  * what it kept. (docs/performance.md, The size of the pool)
  *
- * Ages are in evictions: a page that comes back at an age of less than a sixteenth of RAM would still be there if the
+ * Ages are in evictions: a page that comes back at an age of less than a quarter of RAM would still be there if the
  * program's pages had that much more room; one that was among the pool's oldest sixteenth would have had to be read
  * from the file if the pool were that much smaller. What a page of RAM is worth in either place follows from how many
- * of each there are.
+ * of each there are, and from what a page from the pool and one from the file have cost lately.
  */
 #ifndef SWAPDEV_POOL_POLICY_H
 #define SWAPDEV_POOL_POLICY_H
@@ -28,6 +28,8 @@ struct pool_policy {
     _Atomic bool copies;          /* (A) pages that the file has are worth a copy here */
     _Atomic uint32_t bypassed;    /* (A) counts them, for the sample */
     _Atomic unsigned long target; /* (A) frames that the pool is to take */
+    _Atomic uint32_t read_ns;     /* (A) what the file takes for a page, on average */
+    _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in sixteenths */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, those of earlier judgements by halves */
     _Atomic uint32_t judged_at;                  /* (J) the clock */
 };
@@ -35,7 +37,7 @@ struct pool_policy {
 /* What the pool holds. pages: those that can be written back. */
 struct pool_census {
     unsigned long frames;
-    unsigned long pages, young_pages; /* young: stored less than a sixteenth of RAM ago */
+    unsigned long pages, young_pages; /* young: stored less than a quarter of RAM ago */
 };
 
 /* share: the most frames that the pool may take. */
@@ -44,6 +46,10 @@ void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned lo
 void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp);
 uint32_t pool_policy_age(const struct pool_policy *policy, uint32_t stamp);
 uint32_t pool_policy_young_age(const struct pool_policy *policy);
+/* A fault brings nr pages, from wherever. */
+void pool_policy_note_run(struct pool_policy *policy, unsigned nr);
+/* The file has taken ns for nr of them, at least one. */
+void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr);
 /* Should the page that is evicted now be stored? copied: the file has it. Counts it if so. */
 bool pool_policy_admits(struct pool_policy *policy, bool copied);
 /* Is it time? Then a census is worth its while. */

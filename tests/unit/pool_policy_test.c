@@ -54,16 +54,58 @@ static void where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimu
     assert_true(policy->target < target);
     for (unsigned i = 0; i < 40; i++)
         period(policy, PERIOD, 1000, 10);
-    assert_int_equal(policy->target, RAM / 8);
+    assert_int_equal(policy->target, RAM / 16);
 }
 
 static void where_all_pages_are_wanted_alike_it_rises_to_the_share(void **state) {
     struct pool_policy *policy = *state;
 
-    atomic_store(&policy->target, RAM / 8);
     for (unsigned i = 0; i < 60; i++)
         period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
     assert_in_range(policy->target, SHARE * 15 / 16 - 1, SHARE);
+}
+
+/* As where_all_pages_are_wanted_alike, in a while of so many periods. Returns where the target is then. */
+static unsigned long after_even_hits(struct pool_policy *policy) {
+    for (unsigned i = 0; i < 30; i++)
+        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+    return policy->target;
+}
+
+static void where_the_file_reads_a_page_as_fast_as_the_pool_it_falls(void **state) {
+    struct pool_policy *policy = *state;
+
+    for (unsigned i = 0; i < 200; i++)
+        pool_policy_note_read(policy, 64 * 3000, 64);
+    assert_int_equal(after_even_hits(policy), RAM / 16);
+}
+
+static void a_slow_disk_makes_it_rise_though_the_young_are_wanted_more(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long fast, slow;
+
+    for (unsigned i = 0; i < 10; i++)
+        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+    fast = policy->target;
+    for (unsigned i = 0; i < 200; i++)
+        pool_policy_note_read(policy, 8000000, 1);
+    for (unsigned i = 0; i < 10; i++)
+        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+    slow = policy->target;
+    assert_int_equal(fast, RAM / 16);
+    assert_true(slow > RAM / 8);
+}
+
+static void pages_that_hardly_compress_are_no_gain(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
+    struct pool_census census = {.frames = target, .pages = (target + 1) * 17 / 16, .young_pages = PERIOD};
+
+    atomic_store(&policy->old_age, OLD_AGE);
+    hit(policy, 100, 300);
+    hit(policy, OLD_AGE + 10, 100);
+    pool_policy_judge(policy, &census);
+    assert_true(policy->target < target);
 }
 
 static void without_hits_it_stays_and_one_page_in_sixteen_is_stored(void **state) {
@@ -114,6 +156,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum),
         TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share),
+        TEST(where_the_file_reads_a_page_as_fast_as_the_pool_it_falls),
+        TEST(a_slow_disk_makes_it_rise_though_the_young_are_wanted_more),
+        TEST(pages_that_hardly_compress_are_no_gain),
         TEST(without_hits_it_stays_and_one_page_in_sixteen_is_stored),
         TEST(hits_end_that),
         TEST(copies_of_what_the_file_has_are_worth_it_only_where_the_young_are_wanted_more),
