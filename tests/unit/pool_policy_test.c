@@ -99,11 +99,11 @@ static void a_slow_disk_makes_it_rise_though_the_young_are_wanted_more(void **st
 static void pages_that_hardly_compress_are_no_gain(void **state) {
     struct pool_policy *policy = *state;
     unsigned long target = policy->target;
-    struct pool_census census = {.frames = target, .pages = (target + 1) * 17 / 16, .young_pages = PERIOD};
+    struct pool_census census = {.frames = target, .pages = (target + 1) * 18 / 16, .young_pages = PERIOD};
 
     atomic_store(&policy->old_age, OLD_AGE);
     hit(policy, 100, 300);
-    hit(policy, OLD_AGE + 10, 100);
+    hit(policy, OLD_AGE + 10, 50);
     pool_policy_judge(policy, &census);
     assert_true(policy->target < target);
 }
