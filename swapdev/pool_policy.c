@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "swapdev/pool_policy.h"
 
-/* What a fault costs beside the reading, however many pages it brings; and to decompress a page, in ns. */
+/* In ns: what a fault costs beside the reading, however many pages it brings; to compress a page, and to get it back.
+ */
 #define FAULT_NS 12000u
+#define STORE_NS 5000u
 #define LOAD_NS 2500u
 /* Until there has been a read: what one page takes from a disk of today. */
 #define READ_NS 50000u
-/* Averages follow by a sixteenth. */
+/* Averages follow by a sixteenth; that of the pages which a fault brings is kept in parts of a page. */
 #define FOLLOW 16
-/* It is judged once in a sixteenth of RAM of evictions; and the target moves by a sixty-fourth. */
-#define PERIODS 16u
+#define RUN_ONE 256u
+/* It is judged once in a sixty-fourth of RAM of evictions; and the target moves by a sixty-fourth. */
+#define PERIODS 64u
 /* A page is young for so much of RAM of evictions. */
 #define YOUNG_PART 4u
 /* The target begins at one part of RAM, and is never less than another. */
 #define START_PART 10u
 #define MIN_PART 16u
 #define STEPS 64u
-#define PERIOD_MIN 1024u
-#define PERIOD_MAX 16384u
+#define PERIOD_MIN 512u
+#define PERIOD_MAX 8192u
 /* Fewer hits than this say nothing about ages. */
 #define HITS_MIN 16u
-/* The one must be worth so much more than the other, in quarters, before anything is changed. */
-#define MARGIN 5u
+/*
+ * By so much, in quarters, a page of RAM must be worth more in the one place than in the other before anything changes:
+ * by one step to the pool, by two to the program; at twice that by twice as many. What is used next may suit a pool
+ * less that has grown large, so it grows only for a clear gain, and gives way at once.
+ */
+#define GROW_MARGIN 12u
+#define SHRINK_MARGIN 5u
 /* Compressing a page takes 4 to 5 us, and the pool saves 50 of every one that is wanted again, in percent. */
 #define USEFUL_PERCENT 4u
 #define COPY_PERCENT 10u
@@ -51,7 +59,7 @@ void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned lo
     policy->min = ram / MIN_PART < policy->max ? ram / MIN_PART : policy->max;
     atomic_store(&policy->target, ram / START_PART < policy->max ? ram / START_PART : policy->max);
     atomic_store(&policy->read_ns, READ_NS);
-    atomic_store(&policy->run, FOLLOW);
+    atomic_store(&policy->run, RUN_ONE);
     atomic_store(&policy->old_age, UINT32_MAX);
 }
 
@@ -78,12 +86,13 @@ void pool_policy_note_hit(struct pool_policy *policy, uint32_t stamp) {
 
 static void follow(_Atomic uint32_t *average, uint32_t value) {
     uint32_t old = load(average);
+    int64_t step = ((int64_t)value - old) / FOLLOW;
 
-    atomic_store_explicit(average, old - old / FOLLOW + value / FOLLOW, memory_order_relaxed);
+    atomic_store_explicit(average, (uint32_t)(old + step), memory_order_relaxed);
 }
 
 void pool_policy_note_run(struct pool_policy *policy, unsigned nr) {
-    follow(&policy->run, nr * FOLLOW);
+    follow(&policy->run, nr * RUN_ONE);
 }
 
 void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr) {
@@ -120,17 +129,17 @@ static void judge_use(struct pool_policy *policy, bool full, uint32_t evictions,
         set(&policy->bypass, (uint64_t)hits * 100 < (uint64_t)stores * USEFUL_PERCENT);
 }
 
-/* Moves the target towards where a page of RAM is worth more; by two steps if it is worth much more. */
+/* Moves the target towards where a page of RAM is worth more. */
 static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t pooled, unsigned long frames,
                         bool full) {
     unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed), step = policy->ram / STEPS;
 
-    if (resident * 4 > pooled * MARGIN) {
-        step *= resident > pooled * 2 ? 2 : 1;
+    if (resident * 4 > pooled * SHRINK_MARGIN) {
+        step *= resident * 4 > pooled * 2 * SHRINK_MARGIN ? 4 : 2;
         target = target < frames ? target : frames;
         target = target > policy->min + step ? target - step : policy->min;
-    } else if (pooled * 4 > resident * MARGIN && full) {
-        step *= pooled > resident * 2 ? 2 : 1;
+    } else if (pooled * 4 > resident * GROW_MARGIN && full) {
+        step *= pooled * 4 > resident * 2 * GROW_MARGIN ? 2 : 1;
         target = target + step < policy->max ? target + step : policy->max;
     }
     atomic_store_explicit(&policy->target, target, memory_order_relaxed);
@@ -148,7 +157,8 @@ void pool_policy_judge(struct pool_policy *policy, const struct pool_census *cen
     uint32_t now = load(&policy->clock), evictions = now - load(&policy->judged_at);
     uint32_t stores = take(&policy->stores), hits = take(&policy->hits);
     uint64_t held = census->pages * 16 / (census->frames + 1); /* by a page of RAM, in sixteenths */
-    uint64_t hit_ns = LOAD_NS + FAULT_NS * FOLLOW / (load(&policy->run) + 1), read_ns = load(&policy->read_ns);
+    uint64_t hit_ns = STORE_NS + LOAD_NS + FAULT_NS * RUN_ONE / (load(&policy->run) + 1),
+             read_ns = load(&policy->read_ns);
     bool full = census->frames + policy->ram / STEPS >= atomic_load_explicit(&policy->target, memory_order_relaxed);
     uint64_t young, old;
 

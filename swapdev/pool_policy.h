@@ -29,7 +29,7 @@ struct pool_policy {
     _Atomic uint32_t bypassed;    /* (A) counts them, for the sample */
     _Atomic unsigned long target; /* (A) frames that the pool is to take */
     _Atomic uint32_t read_ns;     /* (A) what the file takes for a page, on average */
-    _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in sixteenths */
+    _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in 256ths */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, those of earlier judgements by halves */
     _Atomic uint32_t judged_at;                  /* (J) the clock */
 };

@@ -15,10 +15,14 @@
 #define PERIOD (RAM / 16)
 #define OLD_AGE 60000u
 
+/* Pages that a frame of the pool holds, in quarters. */
+static unsigned long held;
+
 static int setup(void **state) {
     static struct pool_policy policy;
 
     memset(&policy, 0, sizeof(policy));
+    held = 7;
     pool_policy_init(&policy, RAM, SHARE);
     atomic_store(&policy.clock, 1000000);
     policy.judged_at = 1000000;
@@ -35,7 +39,7 @@ static void hit(struct pool_policy *policy, uint32_t age, unsigned times) {
 static void period(struct pool_policy *policy, unsigned stores, unsigned young, unsigned old) {
     struct pool_census census = {.frames = policy->target, .young_pages = PERIOD};
 
-    census.pages = census.frames * 7 / 4;
+    census.pages = census.frames * held / 4;
     atomic_store(&policy->old_age, OLD_AGE);
     assert_false(pool_policy_is_due(policy));
     atomic_fetch_add(&policy->clock, PERIOD);
@@ -57,19 +61,34 @@ static void where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimu
     assert_int_equal(policy->target, RAM / 16);
 }
 
-static void where_all_pages_are_wanted_alike_it_rises_to_the_share(void **state) {
+static void where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compress_well(void **state) {
     struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
 
     for (unsigned i = 0; i < 60; i++)
-        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * held / 4 / 16 / 20) + 1);
+    assert_int_equal(policy->target, target);
+    held = 14;
+    for (unsigned i = 0; i < 60; i++)
+        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * held / 4 / 16 / 20) + 1);
     assert_in_range(policy->target, SHARE * 15 / 16 - 1, SHARE);
 }
 
 /* As where_all_pages_are_wanted_alike, in a while of so many periods. Returns where the target is then. */
 static unsigned long after_even_hits(struct pool_policy *policy) {
     for (unsigned i = 0; i < 30; i++)
-        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+        period(policy, PERIOD, PERIOD / 20, (unsigned)(policy->target * held / 4 / 16 / 20) + 1);
     return policy->target;
+}
+
+static void after_runs_single_pages_count_for_what_they_cost(void **state) {
+    struct pool_policy *policy = *state;
+
+    for (unsigned i = 0; i < 200; i++)
+        pool_policy_note_run(policy, 64);
+    for (unsigned i = 0; i < 200; i++)
+        pool_policy_note_run(policy, 1);
+    assert_in_range(atomic_load(&policy->run), 256, 256 + 16);
 }
 
 static void where_the_file_reads_a_page_as_fast_as_the_pool_it_falls(void **state) {
@@ -85,12 +104,12 @@ static void a_slow_disk_makes_it_rise_though_the_young_are_wanted_more(void **st
     unsigned long fast, slow;
 
     for (unsigned i = 0; i < 10; i++)
-        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * held / 4 / 16 / 20) + 1);
     fast = policy->target;
     for (unsigned i = 0; i < 200; i++)
         pool_policy_note_read(policy, 8000000, 1);
     for (unsigned i = 0; i < 10; i++)
-        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * 7 / 4 / 16 / 20) + 1);
+        period(policy, PERIOD, PERIOD / 2, (unsigned)(policy->target * held / 4 / 16 / 20) + 1);
     slow = policy->target;
     assert_int_equal(fast, RAM / 16);
     assert_true(slow > RAM / 8);
@@ -155,7 +174,8 @@ static void a_page_stored_at_this_moment_is_of_age_0(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum),
-        TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share),
+        TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compress_well),
+        TEST(after_runs_single_pages_count_for_what_they_cost),
         TEST(where_the_file_reads_a_page_as_fast_as_the_pool_it_falls),
         TEST(a_slow_disk_makes_it_rise_though_the_young_are_wanted_more),
         TEST(pages_that_hardly_compress_are_no_gain),
