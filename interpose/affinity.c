@@ -4,6 +4,7 @@
  * asks for it, sets it, or makes a process that would inherit it is given the thread as the program left it. Threads
  * and forks: threads.c, fork.c.
  */
+#include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -11,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <threads.h>
+#include <time.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 #include "interpose/interpose.h"
 #include "runtime/placement.h"
@@ -132,6 +135,27 @@ WEIR_EXPORT int execle(const char *path, const char *first, ...) {
     envp = va_arg(list, char **);
     va_end(list);
     return execve(path, argv, envp);
+}
+
+WEIR_EXPORT int timer_create(clockid_t clock, struct sigevent *event, timer_t *ret_timer) {
+    placement_let_go();
+    return REAL(timer_create)(clock, event, ret_timer);
+}
+
+WEIR_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event) {
+    placement_let_go();
+    return REAL(mq_notify)(queue, event);
+}
+
+/* It holds an affinity too. */
+WEIR_EXPORT int pthread_getattr_np(pthread_t thread, pthread_attr_t *ret_attr) {
+    placement_let_go();
+    return REAL(pthread_getattr_np)(thread, ret_attr);
+}
+
+WEIR_EXPORT int wordexp(const char *words, wordexp_t *ret_words, int flags) {
+    placement_let_go();
+    return REAL(wordexp)(words, ret_words, flags);
 }
 
 WEIR_EXPORT int thrd_create(thrd_t *ret_thread, thrd_start_t start, void *arg) {

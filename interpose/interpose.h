@@ -34,6 +34,7 @@
     X(fexecve)                                                                                                         \
     X(fork)                                                                                                            \
     X(initgroups)                                                                                                      \
+    X(mq_notify)                                                                                                       \
     X(open)                                                                                                            \
     X(open64)                                                                                                          \
     X(openat)                                                                                                          \
@@ -43,6 +44,7 @@
     X(posix_spawnp)                                                                                                    \
     X(pthread_create)                                                                                                  \
     X(pthread_getaffinity_np)                                                                                          \
+    X(pthread_getattr_np)                                                                                              \
     X(pthread_join)                                                                                                    \
     X(pthread_mutex_destroy)                                                                                           \
     X(pthread_mutex_init)                                                                                              \
@@ -61,7 +63,9 @@
     X(setuid)                                                                                                          \
     X(system)                                                                                                          \
     X(thrd_create)                                                                                                     \
-    X(vfork)
+    X(timer_create)                                                                                                    \
+    X(vfork)                                                                                                           \
+    X(wordexp)
 
 #define REAL_NUMBER(name) REAL_##name,
 enum real_number { REAL_FUNCTIONS(REAL_NUMBER) NR_REAL_FUNCTIONS };

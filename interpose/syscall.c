@@ -83,8 +83,8 @@ static bool changes_user(long number) {
 
 /* See affinity.c. */
 static bool inherits_affinity(long number) {
-    return number == SYS_sched_getaffinity || number == SYS_sched_setaffinity || number == SYS_vfork ||
-           number == SYS_execve || number == SYS_execveat;
+    return number == SYS_sched_getaffinity || number == SYS_sched_setaffinity || number == SYS_sched_setattr ||
+           number == SYS_vfork || number == SYS_execve || number == SYS_execveat;
 }
 
 WEIR_EXPORT long syscall(long number, ...) {

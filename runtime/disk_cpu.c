@@ -99,7 +99,7 @@ static bool has_room(int cpu, int used_cpu) {
 
     if (cpu == used_cpu)
         busy -= own < busy ? own : busy;
-    return busy * 100 <= ticks * BUSY_PERCENT;
+    return ticks != 0 && busy * 100 <= ticks * BUSY_PERCENT;
 }
 
 /* The CPU that had most of the devices' interrupts since the last look, if those are the reads; or -1. */
@@ -110,7 +110,8 @@ static int interrupted_cpu(void) {
     if (last.ns == 0 || all * 1000000000 < READS_PER_S * (now.ns - last.ns))
         return -1;
     for (unsigned i = 0; i < CPUS_MAX; i++) {
-        uint64_t nr = now.interrupts[i] - last.interrupts[i];
+        /* Less than before: one of its sources is gone. */
+        uint64_t nr = now.interrupts[i] > last.interrupts[i] ? now.interrupts[i] - last.interrupts[i] : 0;
 
         if (nr > most) {
             most = nr;

@@ -71,7 +71,7 @@ void fork_prepare(bool streams) {
 
     if (!rt.up)
         return;
-    placement_let_go();
+    placement_fork_begins();
     mask = block_signals();
     /*
      * fork() takes this lock once the world is stopped. Whoever holds it may have to wait for a page, which would then
@@ -104,6 +104,7 @@ int fork_parent(void) {
 
     if (!rt.up)
         return 0;
+    placement_fork_ends();
     close_sockets();
     result = (int)weir_call(OP_FORK_PARENT, 0, 0, 0, 0, 0);
     lock_release(rt.machine->platform, &fork_lock);

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "runtime/placement.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -29,23 +31,31 @@ void placement_note_main_thread(void) {
 
 /* -- holding the program's thread. ------------------------------------------------------------------------------- */
 
-/* After it has been let go, it is not held again for so long. */
-#define LEAVE_ALONE_NS UINT64_C(200000000)
-#define LEAVE_ALONE_MAX_NS UINT64_C(4000000000)
-/* It is held once it has faulted so often within a moment. */
+/* A thread is held once it has faulted so often, alone, within a moment. */
 #define HOLD_AFTER 32u
 #define MOMENT_NS UINT64_C(20000000)
 /* If it waits for its CPU for more than this, somebody else wants that CPU. */
 #define WAIT_PERCENT 30u
+/* After it has been let go, it is not held again for so long. */
+#define LEAVE_ALONE_NS UINT64_C(200000000)
+#define LEAVE_ALONE_MAX_NS UINT64_C(4000000000)
+/* A thread of the program's waits this long at most for another that lets go. */
+#define WAIT_TRIES 200u
+#define WAIT_NS 500000
 
-/* While somebody changes what follows. Never held for long: who has it runs, and waits for nobody. */
+/*
+ * Taken while what follows is changed. weir's threads only try: whoever has it may be a thread of the program's that
+ * waits for a page.
+ */
 static _Atomic bool changing;
-static cpu_set_t affinity;         /* the main thread's own, while it is held */
-static _Atomic int held_cpu = -1;  /* where it is held, or -1 */
-static _Atomic uint64_t hold_from; /* not to be held before */
-static _Atomic uint32_t faults;    /* of the thread while it is held */
-static _Atomic bool watched;       /* the clerk looks */
-static uint64_t left_alone_ns;     /* the clerk's: for how long, because of others, last time */
+static cpu_set_t affinity;              /* the held thread's own */
+static _Atomic int held_tid;            /* the thread that is held, or was last */
+static _Atomic int held_cpu = -1;       /* where it is held, or -1 */
+static _Atomic uint64_t hold_from;      /* nobody is to be held before */
+static _Atomic unsigned forks;          /* under way: nobody is to be held */
+static _Atomic uint32_t faults;         /* of the thread while it is held */
+static _Atomic bool watched;            /* the clerk looks */
+static _Atomic bool disk_cpu_is_no_use; /* the program may not run there */
 
 static cpu_set_t just(int cpu) {
     cpu_set_t cpus;
@@ -55,27 +65,62 @@ static cpu_set_t just(int cpu) {
     return cpus;
 }
 
-static bool narrow(int cpu) {
-    cpu_set_t cpus = just(cpu), own;
-
-    CPU_ZERO(&own);
-    if (atomic_load(&held_cpu) < 0) {
-        if (sys3(SYS_sched_getaffinity, main_tid, sizeof(own), &own) < 0)
-            return false;
-        affinity = own;
-    }
-    return CPU_ISSET((size_t)cpu, &affinity) && sys3(SYS_sched_setaffinity, main_tid, sizeof(cpus), &cpus) >= 0;
+static bool try_change(void) {
+    return !atomic_exchange(&changing, true);
 }
 
-static void widen(void) {
-    cpu_set_t cpus;
-    int cpu = atomic_exchange(&held_cpu, -1);
+static void end_change(void) {
+    atomic_store(&changing, false);
+}
 
-    CPU_ZERO(&cpus);
-    /* Unless somebody else has given it another one meanwhile. */
-    if (cpu >= 0 && sys3(SYS_sched_getaffinity, main_tid, sizeof(cpus), &cpus) >= 0 && CPU_COUNT(&cpus) == 1 &&
-        CPU_ISSET((size_t)cpu, &cpus))
-        sys3(SYS_sched_setaffinity, main_tid, sizeof(affinity), &affinity);
+static long get_affinity(int tid, cpu_set_t *cpus) {
+    CPU_ZERO(cpus);
+    return sys3(SYS_sched_getaffinity, tid, sizeof(*cpus), cpus);
+}
+
+/* Is this what weir has given the thread that is held? Else somebody else has given it another affinity since. */
+static bool is_narrowed(const cpu_set_t *cpus) {
+    int cpu = atomic_load(&held_cpu);
+
+    return cpu >= 0 && CPU_COUNT(cpus) == 1 && CPU_ISSET((size_t)cpu, cpus);
+}
+
+/* Changing. */
+static bool narrow(int tid, int cpu) {
+    cpu_set_t cpus;
+
+    if (get_affinity(tid, &cpus) < 0)
+        return false;
+    if (!is_narrowed(&cpus))
+        affinity = cpus;
+    if (!CPU_ISSET((size_t)cpu, &affinity)) {
+        if (cpu == disk_cpu())
+            atomic_store(&disk_cpu_is_no_use, true);
+        return false;
+    }
+    cpus = just(cpu);
+    if (CPU_COUNT(&affinity) < 2 || sys3(SYS_sched_setaffinity, tid, sizeof(cpus), &cpus) < 0)
+        return false;
+    atomic_store(&held_tid, tid);
+    atomic_store(&held_cpu, cpu);
+    return true;
+}
+
+/* Changing. False: the caller may not do it (another user's thread asks); then somebody else has to. */
+static bool widen(void) {
+    int tid = atomic_load(&held_tid);
+    cpu_set_t cpus;
+
+    if (atomic_load(&held_cpu) < 0)
+        return true;
+    if (get_affinity(tid, &cpus) >= 0 && is_narrowed(&cpus)) {
+        long result = sys3(SYS_sched_setaffinity, tid, sizeof(affinity), &affinity);
+
+        if (result < 0 && result != -ESRCH)
+            return false;
+    }
+    atomic_store(&held_cpu, -1);
+    return true;
 }
 
 static void leave_alone(uint64_t ns) {
@@ -83,19 +128,51 @@ static void leave_alone(uint64_t ns) {
 
     while (from < until && !atomic_compare_exchange_weak(&hold_from, &from, until))
         ;
-    while (atomic_exchange(&changing, true))
-        sys0(SYS_sched_yield);
-    widen();
-    atomic_store(&changing, false);
+}
+
+static void have_it_watched(void) {
+    if (!atomic_exchange(&watched, true))
+        stats_wake_clerk();
 }
 
 void placement_let_go(void) {
-    if (main_tid)
-        leave_alone(LEAVE_ALONE_NS);
+    uint64_t all = UINT64_MAX, mask = 0;
+    struct timespec moment = {.tv_nsec = WAIT_NS};
+
+    if (!main_tid)
+        return;
+    leave_alone(LEAVE_ALONE_NS);
+    /* Whoever is about to hold it has taken `changing` before it looked at hold_from. */
+    if (atomic_load(&held_cpu) < 0 && !atomic_load(&changing))
+        return;
+    /* A handler of the program's may get here as well. */
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(all));
+    for (unsigned tries = 0; tries < WAIT_TRIES; tries++) {
+        bool done = false;
+
+        if (try_change()) {
+            done = widen();
+            end_change();
+        }
+        if (done)
+            break;
+        have_it_watched();
+        sys2(SYS_nanosleep, &moment, NULL);
+    }
+    sys4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
-/* The handler on duty: is it worth while? */
-static bool faults_often(void) {
+void placement_fork_begins(void) {
+    atomic_fetch_add(&forks, 1);
+    placement_let_go();
+}
+
+void placement_fork_ends(void) {
+    atomic_fetch_sub(&forks, 1);
+}
+
+/* The handler on duty: is it worth while, and allowed? */
+static bool is_to_be_held(void) {
     static uint64_t since;
     static unsigned nr;
     uint64_t at = now_ns();
@@ -104,39 +181,50 @@ static bool faults_often(void) {
         since = at;
         nr = 0;
     }
-    return ++nr >= HOLD_AFTER && at >= atomic_load_explicit(&hold_from, memory_order_relaxed);
+    return ++nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
 }
 
 void placement_hold(struct weir_thread *self, int tid, bool alone) {
     int cpu = self->pinned_cpu, held = atomic_load_explicit(&held_cpu, memory_order_relaxed);
+    bool is_held;
 
-    if (!alone || tid != main_tid) {
-        if (held >= 0)
-            leave_alone(0);
-        return;
+    if (held >= 0 && (!alone || tid != atomic_load_explicit(&held_tid, memory_order_relaxed)) && try_change()) {
+        widen();
+        end_change();
+        held = -1;
     }
+    if (!alone)
+        return;
     if (held >= 0)
         atomic_fetch_add_explicit(&faults, 1, memory_order_relaxed);
-    if (cpu < 0 || cpu == held || !faults_often() || atomic_exchange(&changing, true))
+    if (cpu < 0 || cpu == held || !is_to_be_held() || !try_change())
         return;
-    if (now_ns() >= atomic_load(&hold_from) && narrow(cpu))
-        atomic_store(&held_cpu, cpu);
-    atomic_store(&changing, false);
-    if (!atomic_exchange(&watched, true))
-        stats_wake_clerk();
+    is_held = now_ns() >= atomic_load(&hold_from) && atomic_load(&forks) == 0 && narrow(tid, cpu);
+    end_change();
+    if (is_held)
+        have_it_watched();
+    else
+        leave_alone(LEAVE_ALONE_NS);
+}
+
+static int cpu_to_follow(int tid) {
+    int cpu = atomic_load_explicit(&disk_cpu_is_no_use, memory_order_relaxed) ? -1 : disk_cpu();
+    unsigned here = 0;
+
+    if (cpu < 0)
+        cpu = atomic_load_explicit(&held_cpu, memory_order_relaxed);
+    if (cpu < 0 && tid == main_tid && main_cpu)
+        return (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
+    /* Of other threads nobody knows where they are: they are brought to where the handler is. */
+    if (cpu < 0 && sys3(SYS_getcpu, &here, NULL, NULL) == 0)
+        cpu = (int)here;
+    return cpu;
 }
 
 void placement_follow(struct weir_thread *self, int tid, bool alone) {
+    int cpu = alone ? cpu_to_follow(tid) : -1;
     cpu_set_t cpus;
-    int cpu = -1;
 
-    if (tid == main_tid && main_cpu && alone) {
-        cpu = disk_cpu();
-        if (cpu < 0)
-            cpu = atomic_load_explicit(&held_cpu, memory_order_relaxed);
-        if (cpu < 0)
-            cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
-    }
     if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
         return;
     self->pinned_cpu = cpu;
@@ -144,67 +232,99 @@ void placement_follow(struct weir_thread *self, int tid, bool alone) {
         cpus = just(cpu);
     else
         memset(&cpus, 0xff, sizeof(cpus));
-    if (sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus) < 0)
-        self->pinned_cpu = -1;
+    if (sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus) >= 0)
+        return;
+    self->pinned_cpu = -1;
+    if (cpu == disk_cpu())
+        atomic_store(&disk_cpu_is_no_use, true);
 }
 
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
-/* How long the main thread has waited for a CPU, in ns: the second number of its schedstat. */
-static uint64_t waited_ns(void) {
+/* The clerk's: what it saw last, and for how long it has left the thread alone because of others. */
+static struct {
+    uint64_t ns, waited_ns;
+    uint32_t faults;
+    uint64_t alone_ns;
+} last;
+
+/* How long the thread has waited for a CPU: the second number of its schedstat. False: that cannot be seen. */
+static bool get_waited(int tid, uint64_t *ret_ns) {
     static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
     char path[64], digits[16];
     struct text text;
-    uint64_t value = 0;
+    bool is_there;
     size_t at = sizeof(digits), len = sizeof(folder) - 1;
 
-    for (int tid = main_tid; tid > 0; tid /= 10)
+    for (; tid > 0; tid /= 10)
         digits[--at] = (char)('0' + tid % 10);
     memcpy(path, folder, len);
     memcpy(path + len, digits + at, sizeof(digits) - at);
     memcpy(path + len + sizeof(digits) - at, file, sizeof(file));
     if (!text_open(&text, path))
-        return 0;
-    text_number(&text, &value);
+        return false;
+    is_there = text_number(&text, ret_ns);
     text_skip_blanks(&text);
-    if (!text_number(&text, &value))
-        value = 0;
+    is_there = is_there && text_number(&text, ret_ns);
     text_close(&text);
-    return value;
+    return is_there;
+}
+
+/* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
+static bool others_want_it(uint64_t at) {
+    uint64_t waited = 0, before = last.waited_ns;
+
+    if (!get_waited(atomic_load(&held_tid), &waited)) {
+        last.alone_ns = LEAVE_ALONE_MAX_NS;
+        return true;
+    }
+    last.waited_ns = waited;
+    if (last.ns == 0 || (waited - before) * 100 <= (at - last.ns) * WAIT_PERCENT) {
+        last.alone_ns -= last.alone_ns / 64;
+        return false;
+    }
+    last.alone_ns = last.alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : last.alone_ns * 2;
+    if (last.alone_ns > LEAVE_ALONE_MAX_NS)
+        last.alone_ns = LEAVE_ALONE_MAX_NS;
+    return true;
+}
+
+/* Is it to be let go now? On the first look it has only just been held. */
+static bool is_to_be_let_go(uint64_t at) {
+    uint32_t seen = atomic_load(&faults);
+    bool idle = last.ns != 0 && seen == last.faults;
+
+    last.faults = seen;
+    if (idle || at < atomic_load(&hold_from))
+        return true;
+    if (!others_want_it(at)) {
+        last.ns = at;
+        return false;
+    }
+    leave_alone(last.alone_ns);
+    return true;
 }
 
 bool placement_watch(void) {
-    static uint32_t last_faults;
-    static uint64_t last_ns, last_waited;
-    uint64_t at, waited;
-    uint32_t seen;
+    bool done = true;
 
-    if (main_cpu)
-        disk_cpu_look((int)atomic_load_explicit(main_cpu, memory_order_relaxed));
+    disk_cpu_look(atomic_load(&held_cpu));
     if (!atomic_load(&watched))
         return false;
-    at = now_ns();
-    seen = atomic_load(&faults);
-    if (atomic_load(&held_cpu) < 0 || seen == last_faults) {
-        /* Either we see that it is held, or whoever holds it sees that nobody looks. */
-        atomic_store(&watched, false);
-        leave_alone(0);
-        last_ns = 0;
-        return false;
+    if (atomic_load(&held_cpu) >= 0 && !is_to_be_let_go(now_ns()))
+        return true;
+    /* Either we see that it is held, or whoever holds it sees that nobody looks. */
+    atomic_store(&watched, false);
+    last.ns = 0;
+    if (try_change()) {
+        done = widen();
+        end_change();
+    } else {
+        done = false;
     }
-    waited = waited_ns();
-    if (last_ns && (waited - last_waited) * 100 > (at - last_ns) * WAIT_PERCENT) {
-        left_alone_ns = left_alone_ns ? left_alone_ns * 2 : LEAVE_ALONE_NS;
-        if (left_alone_ns > LEAVE_ALONE_MAX_NS)
-            left_alone_ns = LEAVE_ALONE_MAX_NS;
-        leave_alone(left_alone_ns);
-    } else if (last_ns) {
-        left_alone_ns -= left_alone_ns / 64;
-    }
-    last_faults = seen;
-    last_ns = at;
-    last_waited = waited;
-    return true;
+    if (!done)
+        atomic_store(&watched, true);
+    return !done;
 }
 
 void placement_after_fork(void) {
@@ -212,6 +332,7 @@ void placement_after_fork(void) {
     atomic_store(&changing, false);
     atomic_store(&watched, false);
     atomic_store(&hold_from, 0);
-    left_alone_ns = 0;
+    atomic_store(&forks, 0);
+    memset(&last, 0, sizeof(last));
     disk_cpu_after_fork();
 }

@@ -2,14 +2,14 @@
 /*
  * placement.h - on which CPU a handler and the program's thread that waits for it run.
  *
- * On one and the same, where the program's main thread faults alone: the handler runs at once, on warm caches, and so
- * does the thread afterwards. On another each first has to be woken there, out of the CPU's sleep. Linux would put them
- * on two: the CPU of a thread that is to be woken is busy, with the handler that wakes it, and another is idle. So
- * while the thread faults again and again, it is held on the handler's CPU: its affinity is narrowed to that.
+ * On one and the same, where one thread faults alone: the handler runs at once, on warm caches, and so does the thread
+ * afterwards. On another each first has to be woken there, out of the CPU's sleep. Linux would put them on two: the CPU
+ * of a thread that is to be woken is busy, with the handler that wakes it, and another is idle. So while the thread
+ * faults again and again, it is held on the handler's CPU: its affinity is narrowed to that.
  *
- * The program does not notice. Whenever it asks for an affinity, sets one, or makes a thread or a process, which would
- * inherit it, the thread is let go first (placement_let_go, from the library's functions); and so it is when it has not
- * faulted for a moment, when others fault, and when others want the CPU.
+ * The program does not see that. Where it asks libc for an affinity, sets one, or makes a thread or a process, which
+ * would inherit it, the thread is let go first (placement_let_go, from the library's functions); and so it is when it
+ * has not faulted for a moment, when others fault, and when others want the CPU.
  *
  * Which CPU: that on which the thread runs; or, once many pages have come from the swap file, the one that the disk's
  * interrupts go to (runtime/disk_cpu.h).
@@ -37,9 +37,14 @@ void placement_hold(struct weir_thread *self, int tid, bool alone);
  * for faults of several threads runs wherever there is room.
  */
 void placement_follow(struct weir_thread *self, int tid, bool alone);
-/* The main thread gets its affinity back, and keeps it for a moment. Any thread, the program's too; weir may be down.
+/*
+ * The held thread has its affinity back when this returns, and keeps it for a moment. Any thread of the program's, in a
+ * signal handler or a vfork child as well; weir may be down.
  */
 void placement_let_go(void);
+/* The same until the fork is over, in the parent. */
+void placement_fork_begins(void);
+void placement_fork_ends(void);
 /* The clerk, when it is up. True: it is to come back after PLACEMENT_WATCH_NS. */
 bool placement_watch(void);
 

@@ -80,7 +80,6 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
                        enum mm_status *status) {
     struct weir_thread *self = weir_thread_self();
     struct swap_store *store = &devices[swp_type(entries[0])].store;
-    uint64_t start = 0;
     unsigned nr_file;
 
     (void)host;
@@ -91,13 +90,18 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
     nr_file = swap_store_read_pool(store, entries, nr, self->staging, status);
     self->read_file = nr_file != 0;
     if (self->read_file) {
-        start = now_ns();
+        swap_file_meanwhile_fn *meanwhile = self->assists && kswapd_wants_assistance(rt.machine, 0) ? assist : NULL;
+        uint64_t start;
+
         handler_hand_over();
-        swap_store_read_file(store, entries, nr, self->staging, status,
-                             self->assists && kswapd_wants_assistance(rt.machine, 0) ? assist : NULL);
+        start = now_ns();
+        swap_store_read_file(store, entries, nr, self->staging, status, meanwhile);
+        /* What is done meanwhile may take longer than the file does. */
+        if (store->pool && !meanwhile)
+            pool_note_file_read(store->pool, nr_file, now_ns() - start);
     }
     if (store->pool)
-        pool_note_read(store->pool, nr, nr_file, nr_file ? now_ns() - start : 0);
+        pool_note_run(store->pool, nr);
     for (unsigned i = 0; i < nr; i++) {
         if (status[i] == MM_OK)
             continue;

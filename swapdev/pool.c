@@ -244,10 +244,12 @@ void pool_note_evictions(struct pool *pool, unsigned nr) {
     atomic_fetch_add_explicit(&pool->policy.clock, nr, memory_order_relaxed);
 }
 
-void pool_note_read(struct pool *pool, unsigned nr, unsigned nr_file, uint64_t ns) {
+void pool_note_run(struct pool *pool, unsigned nr) {
     pool_policy_note_run(&pool->policy, nr);
-    if (nr_file)
-        pool_policy_note_read(&pool->policy, ns, nr_file);
+}
+
+void pool_note_file_read(struct pool *pool, unsigned nr, uint64_t ns) {
+    pool_policy_note_read(&pool->policy, ns, nr);
 }
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats) {

@@ -117,8 +117,9 @@ void pool_set_target(struct pool *pool, unsigned long pages);
 bool pool_has_room(const struct pool *pool);
 /* Notes so many evictions that did not come here: the pool's clock, by which pages are young or old. */
 void pool_note_evictions(struct pool *pool, unsigned nr);
-/* Notes a fault that has brought nr pages, nr_file of which the file has taken ns to read. */
-void pool_note_read(struct pool *pool, unsigned nr, unsigned nr_file, uint64_t ns);
+/* Notes a fault that brings nr pages; and that the file has taken ns for nr pages, at least one. */
+void pool_note_run(struct pool *pool, unsigned nr);
+void pool_note_file_read(struct pool *pool, unsigned nr, uint64_t ns);
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);
 /* After fork, in the child: its locks are whoever-held-them's in the parent; nobody holds them here. */
 void pool_after_fork(struct pool *pool);

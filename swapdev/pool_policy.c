@@ -8,6 +8,8 @@
 #define LOAD_NS 2500u
 /* Until there has been a read: what one page takes from a disk of today. */
 #define READ_NS 50000u
+/* One that stalls for longer says no more than that the disk is slow. */
+#define READ_NS_MAX (1u << 25)
 /* Averages follow by a sixteenth; that of the pages which a fault brings is kept in parts of a page. */
 #define FOLLOW 16
 #define RUN_ONE 256u
@@ -96,7 +98,7 @@ void pool_policy_note_run(struct pool_policy *policy, unsigned nr) {
 }
 
 void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr) {
-    follow(&policy->read_ns, ns / nr < UINT32_MAX / 2 ? (uint32_t)(ns / nr) : UINT32_MAX / 2);
+    follow(&policy->read_ns, ns / nr < READ_NS_MAX ? (uint32_t)(ns / nr) : READ_NS_MAX);
 }
 
 bool pool_policy_admits(struct pool_policy *policy, bool copied) {
@@ -167,6 +169,10 @@ void pool_policy_judge(struct pool_policy *policy, const struct pool_census *cen
     /* By the chance of a page to be wanted, that is hits over pages; brought to one denominator. */
     young = policy->young * policy->old_pages;
     old = policy->old * policy->young_pages;
+    /* Products of these and costs are to fit into 64 bits. */
+    for (; (young | old) >> 24; young >>= 1)
+        old >>= 1;
+    held = held < 1024 ? held : 1024;
     judge_use(policy, full, evictions, stores, hits);
     set(&policy->copies, (uint64_t)hits * 100 >= (uint64_t)stores * COPY_PERCENT && (!full || young > 2 * old));
     /*

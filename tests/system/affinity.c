@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
@@ -92,6 +95,82 @@ static int c11_thread(void *arg) {
     return 0;
 }
 
+static volatile sig_atomic_t nr_signals;
+
+static void on_alarm(int number) {
+    cpu_set_t cpus;
+
+    (void)number;
+    sched_getaffinity(0, sizeof(cpus), &cpus);
+    nr_signals++;
+}
+
+/* A handler that asks interrupts who asks. */
+static void ask_under_signals(void) {
+    struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = on_alarm};
+    cpu_set_t cpus;
+
+    sigaction(SIGALRM, &action, NULL);
+    nr_signals = 0;
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (nr_signals < 100) {
+        touch(10);
+        sched_getaffinity(0, sizeof(cpus), &cpus);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    print_own();
+}
+
+/* A thread that has become another user asks, while the main thread, which may be held, waits for it. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static enum { NOBODY, IDLE, ASKED } user;
+
+static void *another_user(void *arg) {
+    cpu_set_t cpus;
+    char line[256];
+    FILE *file;
+
+    (void)arg;
+    if (syscall(SYS_setresuid, 65534, 65534, 65534) != 0)
+        fail("affinity: setresuid");
+    pthread_mutex_lock(&lock);
+    for (user = IDLE;; user = IDLE) {
+        pthread_cond_signal(&changed);
+        while (user != ASKED)
+            pthread_cond_wait(&changed, &lock);
+        sched_getaffinity(0, sizeof(cpus), &cpus);
+        if (!(file = fopen("/proc/self/status", "re")))
+            fail("affinity: /proc/self/status");
+        while (fgets(line, sizeof(line), file))
+            if (strncmp(line, "Cpus_allowed_list:", 18) == 0)
+                printf("%s", line + 19);
+        fclose(file);
+        fflush(stdout);
+    }
+    return NULL;
+}
+
+static void ask_as_another_user(void) {
+    pthread_t made;
+
+    pthread_mutex_lock(&lock);
+    if (user == NOBODY) {
+        pthread_create(&made, NULL, another_user, NULL);
+        while (user != IDLE)
+            pthread_cond_wait(&changed, &lock);
+        pthread_mutex_unlock(&lock);
+        touch(20000);
+        pthread_mutex_lock(&lock);
+    }
+    user = ASKED;
+    pthread_cond_signal(&changed);
+    while (user != IDLE)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
 static void await(pid_t pid) {
     if (pid < 0 || waitpid(pid, NULL, 0) != pid)
         fail("affinity: child");
@@ -121,6 +200,10 @@ static void act(const char *way) {
         if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
             fail("affinity: sched_setaffinity");
         print_own();
+    } else if (strcmp(way, "signal") == 0) {
+        ask_under_signals();
+    } else if (strcmp(way, "other-user") == 0) {
+        ask_as_another_user();
     } else if (strcmp(way, "pthread") == 0) {
         if (pthread_create(&made, NULL, thread, NULL) != 0)
             fail("affinity: pthread_create");
