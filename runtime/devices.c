@@ -16,6 +16,8 @@
 
 /* The file is grown while fewer slots than this are free: 64 MiB ahead. */
 #define GROW_AHEAD 16384u
+/* Of less RAM than this the file's buffers would be a good part. */
+#define SMALL_RAM_BYTES (UINT64_C(128) << 20)
 /* Pages get slots of the file, and go to the pool under those; slots of the pool's own are for when the file has none.
  */
 #define FILE_PRIORITY 2
@@ -28,8 +30,12 @@ int file_type = -1;
 struct pool *pool;
 void *file_memory;
 
+unsigned devices_file_flags(void) {
+    return rt.config.ram_bytes < SMALL_RAM_BYTES ? SWAP_FILE_SMALL : 0;
+}
+
 size_t devices_memory(void) {
-    return rt.config.swap_bytes ? swap_file_memory() : 0;
+    return rt.config.swap_bytes ? swap_file_memory(devices_file_flags()) : 0;
 }
 
 bool devices_is_file(unsigned type) {
@@ -55,7 +61,8 @@ bool devices_open_file(int fd) {
                  rt.config.swap_dir, -fd);
         return false;
     }
-    file = swap_file_open_made(&host_platform, fd, rt.config.swap_bytes, 0, file_memory, devices_write_done, NULL);
+    file = swap_file_open_made(&host_platform, fd, rt.config.swap_bytes, devices_file_flags(), file_memory,
+                               devices_write_done, NULL);
     slots = swap_file_grow(file, 0, GROW_AHEAD);
     if (slots < 2) {
         weir_say("no room for a swap file in %s: give another directory with --swap, or --swap none",
@@ -129,7 +136,7 @@ void devices_close_unused(void) {
         if (pool)
             pool_close_area(pool, type);
         swap_file_close(device->store.file);
-        sys2(SYS_munmap, device->memory, swap_file_memory());
+        sys2(SYS_munmap, device->memory, swap_file_memory(devices_file_flags()));
         sys1(SYS_close, device->hold_fd);
         device->kind = DEVICE_NONE;
     }

@@ -14,6 +14,8 @@
 
 /* Bytes of page-aligned memory that the file needs for its buffers. */
 size_t devices_memory(void);
+/* How the swap file, or one that a child inherits, is to be opened: enum swap_file_flags. */
+unsigned devices_file_flags(void);
 /* Makes pool and file as rt.config asks. memory: devices_memory() bytes. False: has said why. Service thread. */
 bool devices_open(void *memory);
 

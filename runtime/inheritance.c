@@ -165,7 +165,7 @@ static void forget_freezes(void) {
 
 static bool adopt(unsigned type, int file_fd, int hold_fd) {
     struct device *device = &devices[type];
-    size_t size = swap_file_memory();
+    size_t size = swap_file_memory(devices_file_flags());
     long memory = sys6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     int error;
 
@@ -174,7 +174,7 @@ static bool adopt(unsigned type, int file_fd, int hold_fd) {
     device->kind = DEVICE_INHERITED;
     device->memory = (void *)memory;
     device->hold_fd = hold_fd;
-    device->store.file = swap_file_adopt(&host_platform, file_fd, 0, device->memory, &error);
+    device->store.file = swap_file_adopt(&host_platform, file_fd, devices_file_flags(), device->memory, &error);
     swap_set_writable(rt.machine, type, false);
     return device->store.file != NULL;
 }

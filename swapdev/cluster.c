@@ -193,7 +193,7 @@ bool cluster_reap(struct swap_file *file) {
         }
         io_uring_cq_advance(&file->write_ring.uring, nr);
     }
-    for (unsigned i = 0; i < NR_CLUSTERS; i++) {
+    for (unsigned i = 0; i < file->nr_clusters; i++) {
         struct cluster *c = &file->clusters[i];
 
         if (c->state == CLUSTER_IN_FLIGHT && c->requests == 0) {
@@ -233,7 +233,7 @@ bool cluster_read_pending(struct swap_file *file, uint32_t offset, void *bytes) 
     bool found = false;
 
     file_lock(file);
-    for (unsigned i = 0; i < NR_CLUSTERS && !found; i++) {
+    for (unsigned i = 0; i < file->nr_clusters && !found; i++) {
         found = cluster_has(&file->clusters[i], offset);
         if (found)
             memcpy(bytes, cluster_slot(&file->clusters[i], offset), PAGE_SIZE);
@@ -245,7 +245,8 @@ bool cluster_read_pending(struct swap_file *file, uint32_t offset, void *bytes) 
 void clusters_init(struct swap_file *file, char *memory) {
     lock_init(&file->lock, RANK_HOST);
     lock_init(&file->submit_lock, RANK_HOST);
-    for (unsigned i = 0; i < NR_CLUSTERS; i++)
+    file->nr_clusters = clusters_most(file->flags);
+    for (unsigned i = 0; i < file->nr_clusters; i++)
         file->clusters[i].bytes = memory + i * CLUSTER_BYTES;
     atomic_store(&file->write_ring_state, file->flags & SWAP_FILE_NO_URING ? RING_REFUSED : RING_NONE);
 }

@@ -21,8 +21,8 @@
 
 #define STATE_BYTES ((sizeof(struct swap_file) + PAGE_SIZE - 1) & PAGE_MASK)
 
-size_t swap_file_memory(void) {
-    return STATE_BYTES + NR_CLUSTERS * CLUSTER_BYTES + SWAP_FILE_PREFETCH * PAGE_SIZE;
+size_t swap_file_memory(unsigned flags) {
+    return STATE_BYTES + clusters_most(flags) * CLUSTER_BYTES + prefetch_most(flags) * PAGE_SIZE;
 }
 
 /* Making the file. */
@@ -103,7 +103,7 @@ static struct swap_file *file_init(const struct platform *platform, int fd, unsi
     file->fd = fd;
     file->flags = flags;
     clusters_init(file, (char *)memory + STATE_BYTES);
-    prefetch_init(file, (char *)memory + STATE_BYTES + NR_CLUSTERS * CLUSTER_BYTES);
+    prefetch_init(file, (char *)memory + STATE_BYTES + file->nr_clusters * CLUSTER_BYTES);
     file_read_init(file);
     return file;
 }

@@ -40,10 +40,11 @@ enum swap_file_flags {
     SWAP_FILE_NO_DIRECT = 1u << 1, /* through the page cache */
     SWAP_FILE_NO_TMPFILE = 1u << 2,
     SWAP_FILE_NO_FALLOCATE = 1u << 3,
+    SWAP_FILE_SMALL = 1u << 4, /* without 1.4 MiB of buffers: fewer writes at a time, less read ahead */
 };
 
-/* Bytes of page-aligned memory that swap_file_open and swap_file_adopt want. */
-size_t swap_file_memory(void);
+/* Bytes of page-aligned memory that swap_file_open and swap_file_adopt want with these flags. */
+size_t swap_file_memory(unsigned flags);
 /*
  * Makes an unlinked file in the directory dir (O_TMPFILE, or a unique name unlinked at once) that may grow to
  * max_bytes. Of the platform only its locks are used; its host's lock_wait must work in every calling thread.

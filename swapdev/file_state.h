@@ -13,6 +13,9 @@
 #define CLUSTER_SLOTS 64u /* bits of a bitmap */
 #define CLUSTER_BYTES (CLUSTER_SLOTS * PAGE_SIZE)
 #define NR_CLUSTERS 8u
+/* In memory that is short: more than can gather at a time, so that one of them is sent off or comes back. */
+#define NR_CLUSTERS_SMALL 4u
+#define PREFETCH_SMALL 32u
 #define NR_READ_RINGS 4u
 #define READ_RING_ENTRIES 64u
 
@@ -52,12 +55,21 @@ struct prefetch {
     struct ring ring;
     bool open, refused; /* the ring */
     bool busy;
+    unsigned most;      /* (C) places that have bytes */
     unsigned nr_places; /* that are not PREFETCH_NONE */
     unsigned next;      /* where to look first for a free place */
     uint32_t offsets[SWAP_FILE_PREFETCH];
     uint8_t states[SWAP_FILE_PREFETCH]; /* enum prefetch_state */
     char *bytes;                        /* (C) a page for each place */
 };
+
+static inline unsigned clusters_most(unsigned flags) {
+    return flags & SWAP_FILE_SMALL ? NR_CLUSTERS_SMALL : NR_CLUSTERS;
+}
+
+static inline unsigned prefetch_most(unsigned flags) {
+    return flags & SWAP_FILE_SMALL ? PREFETCH_SMALL : SWAP_FILE_PREFETCH;
+}
 
 /* (C) constant  (A) atomic  (F) lock  (S) submit_lock. Both are RANK_HOST: no thread holds the two at once. */
 struct swap_file {
@@ -73,6 +85,7 @@ struct swap_file {
     bool no_fallocate;         /* by that thread */
 
     struct lock lock;
+    unsigned nr_clusters; /* (C) that have bytes */
     struct cluster clusters[NR_CLUSTERS];
     unsigned nr_gathering;        /* (F) */
     uint64_t nr_opened;           /* (F) */
@@ -142,7 +155,7 @@ void cluster_wait(struct swap_file *file, uint64_t timeout_ns);
 
 /* Copies a slot out of the cluster in which it waits to be written. False: it is in none. Without file->lock. */
 bool cluster_read_pending(struct swap_file *file, uint32_t offset, void *bytes);
-/* memory: NR_CLUSTERS * CLUSTER_BYTES. */
+/* memory: clusters_most() * CLUSTER_BYTES. */
 void clusters_init(struct swap_file *file, char *memory);
 /* Closes the ring; nothing may be in flight. */
 void clusters_finish(struct swap_file *file);
@@ -151,7 +164,7 @@ void clusters_finish(struct swap_file *file);
 void prefetch_forget(struct swap_file *file, uint32_t offset);
 /* Copies those of the slots that were read ahead to their pages in bytes, and sets their status to MM_OK. */
 void prefetch_take(struct swap_file *file, const uint32_t *offsets, unsigned nr, char *bytes, enum mm_status *status);
-/* memory: SWAP_FILE_PREFETCH pages. */
+/* memory: prefetch_most() pages. */
 void prefetch_init(struct swap_file *file, char *memory);
 /* Nobody else uses the file any more. */
 void prefetch_finish(struct swap_file *file);

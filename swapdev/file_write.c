@@ -16,14 +16,14 @@
 #define PROBE_INTERVAL 256u
 
 static bool is_being_written(const struct swap_file *file, uint32_t offset) {
-    for (unsigned i = 0; i < NR_CLUSTERS; i++)
+    for (unsigned i = 0; i < file->nr_clusters; i++)
         if (file->clusters[i].state != CLUSTER_GATHERING && cluster_has(&file->clusters[i], offset))
             return true;
     return false;
 }
 
 static struct cluster *open_cluster(struct swap_file *file, uint32_t window) {
-    for (unsigned i = 0; i < NR_CLUSTERS; i++) {
+    for (unsigned i = 0; i < file->nr_clusters; i++) {
         struct cluster *c = &file->clusters[i];
 
         if (c->state == CLUSTER_FREE) {
@@ -45,7 +45,7 @@ static struct cluster *find_cluster(struct swap_file *file, uint32_t offset) {
     /* Requests are carried out in any order: the newer bytes must not be under way together with the older ones. */
     if (is_being_written(file, offset))
         return NULL;
-    for (unsigned i = 0; i < NR_CLUSTERS; i++) {
+    for (unsigned i = 0; i < file->nr_clusters; i++) {
         struct cluster *c = &file->clusters[i];
 
         if (c->state == CLUSTER_GATHERING && c->window == offset / CLUSTER_SLOTS)
@@ -57,7 +57,7 @@ static struct cluster *find_cluster(struct swap_file *file, uint32_t offset) {
 static struct cluster *oldest_gathering(struct swap_file *file) {
     struct cluster *oldest = NULL;
 
-    for (unsigned i = 0; i < NR_CLUSTERS; i++) {
+    for (unsigned i = 0; i < file->nr_clusters; i++) {
         struct cluster *c = &file->clusters[i];
 
         if (c->state == CLUSTER_GATHERING && (!oldest || c->opened < oldest->opened))

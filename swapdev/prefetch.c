@@ -95,7 +95,7 @@ static void wait_for(struct swap_file *file, unsigned place) {
  */
 
 static bool is_pending(const struct swap_file *file, uint32_t offset) {
-    for (unsigned i = 0; i < NR_CLUSTERS; i++)
+    for (unsigned i = 0; i < file->nr_clusters; i++)
         if (cluster_has(&file->clusters[i], offset))
             return true;
     return false;
@@ -119,12 +119,12 @@ static void drop_others(struct prefetch *pf, const uint32_t *offsets, unsigned n
 }
 
 static unsigned free_place(struct prefetch *pf) {
-    for (unsigned i = 0; i < SWAP_FILE_PREFETCH; i++) {
-        unsigned place = (pf->next + i) % SWAP_FILE_PREFETCH;
+    for (unsigned i = 0; i < pf->most; i++) {
+        unsigned place = (pf->next + i) % pf->most;
 
         if (pf->states[place] != PREFETCH_NONE)
             continue;
-        pf->next = (place + 1) % SWAP_FILE_PREFETCH;
+        pf->next = (place + 1) % pf->most;
         return place;
     }
     return NO_PLACE;
@@ -197,8 +197,8 @@ void swap_file_prefetch(struct swap_file *file, const uint32_t *offsets, unsigne
     uint32_t by_place[SWAP_FILE_PREFETCH];
     unsigned places[SWAP_FILE_PREFETCH], entered, done;
 
-    if (nr > SWAP_FILE_PREFETCH)
-        nr = SWAP_FILE_PREFETCH;
+    if (nr > pf->most)
+        nr = pf->most;
     file_lock(file);
     if (!may_read_ahead(file)) {
         file_unlock(file);
@@ -267,6 +267,7 @@ void swap_file_prefetch_drop(struct swap_file *file) {
 
 void prefetch_init(struct swap_file *file, char *memory) {
     file->prefetch.bytes = memory;
+    file->prefetch.most = prefetch_most(file->flags);
 }
 
 void prefetch_finish(struct swap_file *file) {

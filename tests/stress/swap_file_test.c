@@ -92,7 +92,7 @@ static void run(unsigned flags) {
     struct fake *fake = swap_pages_boot(1024, 1); /* for its locks */
     pthread_t threads[THREADS];
     int error = 0;
-    void *memory = mmap(NULL, swap_file_memory(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, swap_file_memory(flags), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     atomic_store(&written, 0);
     atomic_store(&reported, 0);
@@ -113,7 +113,7 @@ static void run(unsigned flags) {
            (unsigned long)stats.out_pages, (unsigned long)stats.write_requests, (unsigned long)stats.in_pages,
            (unsigned long)stats.read_requests, wrong);
     swap_file_close(file);
-    munmap(memory, swap_file_memory());
+    munmap(memory, swap_file_memory(flags));
     fake_finish(fake);
 }
 
@@ -121,5 +121,7 @@ int main(void) {
     run(0);
     run(SWAP_FILE_NO_URING);
     run(SWAP_FILE_NO_DIRECT);
+    run(SWAP_FILE_SMALL);
+    run(SWAP_FILE_SMALL | SWAP_FILE_NO_URING);
     return wrong != 0;
 }

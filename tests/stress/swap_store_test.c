@@ -205,7 +205,7 @@ static void *break_device(void *arg) {
 }
 
 static void run(unsigned flags) {
-    void *memory = mmap(NULL, swap_file_memory(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, swap_file_memory(0), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     pthread_t threads[THREADS], writer, breaker;
     struct pool_stats stats;
     int error = 0;
@@ -249,7 +249,7 @@ static void run(unsigned flags) {
     swap_file_close(store.file);
     pool_destroy(store.pool);
     digest_destroy(store.digests);
-    munmap(memory, swap_file_memory());
+    munmap(memory, swap_file_memory(0));
     fake_finish(fake);
 }
 

@@ -42,7 +42,7 @@ int swap_file_setup_dir(void **state) {
     /* Not under /tmp, which may be in memory: here O_DIRECT has a device below it. */
     strcpy(f->dir, "/var/tmp/weir-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    f->memory = map_memory(swap_file_memory());
+    f->memory = map_memory(swap_file_memory(f->flags));
     f->pages = map_memory(256 * PAGE_SIZE);
     *state = f;
     return 0;
@@ -64,7 +64,7 @@ int swap_file_teardown(void **state) {
     if (f->file)
         swap_file_close(f->file);
     assert_int_equal(f->nr_reported, f->nr_written);
-    munmap(f->memory, swap_file_memory());
+    munmap(f->memory, swap_file_memory(f->flags));
     munmap(f->pages, 256 * PAGE_SIZE);
     if (f->mounted)
         assert_int_equal(umount2(f->dir, MNT_DETACH), 0);

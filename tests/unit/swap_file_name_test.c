@@ -74,7 +74,7 @@ static void the_file_has_no_name(void **state) {
 
 static void two_files_with_names_do_not_meet(void **state) {
     struct swap_file_fixture *f = *state;
-    void *memory = map_memory(swap_file_memory());
+    void *memory = map_memory(swap_file_memory(0));
     char path[64], name[32] = ".weir-swap-";
     struct swap_file *other;
     int error = 0, fd;
@@ -90,7 +90,7 @@ static void two_files_with_names_do_not_meet(void **state) {
     assert_int_equal(swap_file_grow(other, 0, 1), NR_SLOTS);
     assert_int_equal(lseek(fd, 0, SEEK_END), 0);
     swap_file_close(other);
-    munmap(memory, swap_file_memory());
+    munmap(memory, swap_file_memory(0));
     close(fd);
     assert_int_equal(unlink(path), 0);
 }

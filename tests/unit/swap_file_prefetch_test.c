@@ -109,6 +109,20 @@ static void what_is_not_wanted_any_more_makes_room(void **state) {
     assert_int_equal(stats_of(f).read_requests - requests, has_ring(f) ? 1 : 2);
 }
 
+static void where_memory_is_short_less_is_read_ahead(void **state) {
+    struct swap_file_fixture *f = *state;
+    uint64_t requests;
+
+    assert_true(swap_file_memory(SWAP_FILE_SMALL) + ((size_t)1 << 20) < swap_file_memory(0));
+    write_slots(f, 256);
+    prefetch_from(f, 0, 100);
+    requests = stats_of(f).read_requests;
+    read_from(f, 0, 32);
+    assert_int_equal(stats_of(f).read_requests - requests, 0);
+    read_from(f, 32, 32);
+    assert_int_equal(stats_of(f).read_requests - requests, 1);
+}
+
 static void nothing_is_left_after_a_drop(void **state) {
     struct swap_file_fixture *f = *state;
     uint64_t requests;
@@ -170,9 +184,12 @@ int main(void) {
         BOTH(a_slot_written_after_it_was_read_ahead_is_new),
         BOTH(a_slot_whose_write_waits_is_left_to_its_cluster),
         BOTH(what_is_not_wanted_any_more_makes_room),
+        TEST(where_memory_is_short_less_is_read_ahead, SWAP_FILE_SMALL),
         BOTH(nothing_is_left_after_a_drop),
+        TEST(nothing_is_left_after_a_drop, SWAP_FILE_SMALL),
         BOTH(what_cannot_be_read_ahead_fails_when_it_is_wanted),
         BOTH(any_sequence_of_writes_and_reads_gives_what_was_written_last),
+        TEST(any_sequence_of_writes_and_reads_gives_what_was_written_last, SWAP_FILE_SMALL),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 static void an_adopted_file_reads_and_does_not_write(void **state) {
     struct swap_file_fixture *f = *state;
-    void *memory = map_memory(swap_file_memory());
+    void *memory = map_memory(swap_file_memory(0));
     struct swap_file *parents = f->file;
     char page[PAGE_SIZE] = {0};
     uint32_t offsets[4] = {1, 2, 9, 100};
@@ -33,7 +33,7 @@ static void an_adopted_file_reads_and_does_not_write(void **state) {
     assert_int_equal(swap_file_grow(f->file, 0, 10), 0);
     swap_file_close(f->file);
     f->file = parents;
-    munmap(memory, swap_file_memory());
+    munmap(memory, swap_file_memory(0));
     assert_null(swap_file_adopt(&f->fake->platform, -1, f->flags, memory, &error));
     assert_int_equal(error, -EBADF);
 }
