@@ -29,6 +29,7 @@ const struct counter counters[] = {
     GAUGE(file_pages, "Pages in the swap file."),
     GAUGE(file_peak_pages, "The most pages in the swap file at one time."),
     GAUGE(file_limit_pages, "Slots that the swap file may grow to."),
+    GAUGE(file_read_ns, "Time that a page from the swap file takes, on average."),
     COUNT(swapped_out_pages, "Pages that left RAM."),
     COUNT(swapped_in_pages, "Pages that came back."),
     COUNT(pool_out_pages, "Pages stored in the compressed pool."),

@@ -175,6 +175,7 @@ void devices_refresh_stats(void) {
         stats->pool_pages = now.pages;
         stats->pool_peak_pages = now.peak_pages;
         stats->pool_target_pages = now.target_pages;
+        stats->file_read_ns = now.file_read_ns;
         stats->pool_stored_pages = now.stored_pages;
         stats->pool_bytes = now.bytes;
         stats->pool_same_pages = now.same_pages;

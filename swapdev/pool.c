@@ -257,6 +257,7 @@ void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats) {
         .pages = frames_count(&pool->frames),
         .peak_pages = atomic_load_explicit(&pool->frames.peak, memory_order_relaxed),
         .target_pages = atomic_load_explicit(&pool->policy.target, memory_order_relaxed),
+        .file_read_ns = pool_policy_read_ns(&pool->policy),
         .stored_pages = atomic_load_explicit(&pool->stored_pages, memory_order_relaxed),
         .same_pages = atomic_load_explicit(&pool->same_pages, memory_order_relaxed),
         .bytes = atomic_load_explicit(&pool->bytes, memory_order_relaxed),

@@ -26,6 +26,7 @@ struct pool_stats {
     uint64_t pages; /* RAM taken, tables included */
     uint64_t peak_pages;
     uint64_t target_pages; /* what it is to take */
+    uint64_t file_read_ns; /* what the file takes for a page, on average; 0: it has not been read */
     uint64_t stored_pages; /* pages kept, same-filled ones too */
     uint64_t same_pages;
     uint64_t bytes;                          /* compressed size of what is kept */

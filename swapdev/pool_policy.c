@@ -98,7 +98,12 @@ void pool_policy_note_run(struct pool_policy *policy, unsigned nr) {
 }
 
 void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr) {
+    set(&policy->has_read, true);
     follow(&policy->read_ns, ns / nr < READ_NS_MAX ? (uint32_t)(ns / nr) : READ_NS_MAX);
+}
+
+uint32_t pool_policy_read_ns(const struct pool_policy *policy) {
+    return atomic_load_explicit(&policy->has_read, memory_order_relaxed) ? load(&policy->read_ns) : 0;
 }
 
 bool pool_policy_admits(struct pool_policy *policy, bool copied) {

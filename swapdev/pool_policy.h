@@ -29,6 +29,7 @@ struct pool_policy {
     _Atomic uint32_t bypassed;    /* (A) counts them, for the sample */
     _Atomic unsigned long target; /* (A) frames that the pool is to take */
     _Atomic uint32_t read_ns;     /* (A) what the file takes for a page, on average */
+    _Atomic bool has_read;        /* (A) that has been measured */
     _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in 256ths */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, those of earlier judgements by halves */
     _Atomic uint32_t judged_at;                  /* (J) the clock */
@@ -50,6 +51,8 @@ uint32_t pool_policy_young_age(const struct pool_policy *policy);
 void pool_policy_note_run(struct pool_policy *policy, unsigned nr);
 /* The file has taken ns for nr of them, at least one. */
 void pool_policy_note_read(struct pool_policy *policy, uint64_t ns, unsigned nr);
+/* What it takes for a page, on average; 0: nobody has read from it. */
+uint32_t pool_policy_read_ns(const struct pool_policy *policy);
 /* Should the page that is evicted now be stored? copied: the file has it. Counts it if so. */
 bool pool_policy_admits(struct pool_policy *policy, bool copied);
 /* Is it time? Then a census is worth its while. */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WEIR_STATS_MAGIC 0x7274737269657731ull /* "1weirstr" */
-#define WEIR_STATS_VERSION 3u
+#define WEIR_STATS_VERSION 4u
 #define WEIR_STATS_PROCESSES 64u
 /*
  * Latency histogram: four buckets of equal width to an octave. Bucket 4 * o + q counts values from
@@ -81,6 +81,7 @@ struct weir_process_stats {
     _Atomic uint64_t file_pages;        /* G pages in the swap file(s) */
     _Atomic uint64_t file_peak_pages;
     _Atomic uint64_t file_limit_pages; /* --swap-size */
+    _Atomic uint64_t file_read_ns;     /* G what reading a page from the swap file has taken lately, on average; 0: none */
 
     _Atomic uint64_t swapped_out_pages; /* pages that left RAM (to pool or file) */
     _Atomic uint64_t swapped_in_pages;

@@ -111,6 +111,21 @@ def verbose(suite):
         harness.expect(words in text, f"'{words}' is not in {text!r}")
 
 
+def verbose_measured(suite):
+    code = ("import os, random\nx = bytearray(80 << 20)\n"
+            "for at in range(0, len(x), 4096): x[at:at + 2048] = os.urandom(2048)\n"
+            "for _ in range(20000): x[random.randrange(len(x) >> 12) << 12]")
+    run = suite.run(suite.weir([PYTHON, "-c", code], RAM, "-v"))
+    harness.expect_end(run)
+    text = run.stderr.decode()
+    took = re.search(r"measured: the swap file takes ([\d.]+) us for a page", text)
+    harness.expect(took and 0.5 < float(took[1]) < 100000, text)
+    told = re.search(r"pages compress to (\d+) %; the pool took (\d+) % of RAM at most", text)
+    # Half of each page is random; of the first touches' pages nothing is.
+    harness.expect(told and 1 < int(told[1]) < 70 and 1 < int(told[2]) <= 41, text)
+    return f"{took[1]} us, {told[1]} %"
+
+
 def outside(suite, size_mib, warned):
     run = suite.run(suite.weir([PYTHON, "-c", RAW, str(size_mib)], RAM, "--report"))
     harness.expect_end(run)
@@ -240,6 +255,7 @@ def main():
     suite.check("the_json_replaces_an_older_file", stats_replaces, suite)
     suite.check("the_json_can_go_into_a_pipe", stats_to_pipe, suite)
     suite.check("verbose_tells_what_is_chosen_and_announces_processes", verbose, suite)
+    suite.check("verbose_tells_what_was_measured", verbose_measured, suite)
     suite.check("memory_behind_the_librarys_back_is_warned_of", outside, suite, 100, True)
     suite.check("a_little_memory_behind_the_librarys_back_is_reported", outside, suite, 20, False)
     suite.check("progress_is_a_line_every_two_seconds", progress_in_lines, suite)
