@@ -66,7 +66,8 @@ static void say_what_was_measured(const struct weir_process_stats *record) {
     if (record->file_read_ns)
         complain("measured: the swap file takes %.1f us for a page", (double)record->file_read_ns / 1000);
     if (out_bytes)
-        complain("measured: pages compress to %.0f %%; the pool took %.0f %% of RAM at most, and at last was to take %.0f %%",
+        complain("measured: pages compress to %.0f %%; the pool took %.0f %% of RAM at most, and was to take %.0f %% "
+                 "at last",
                  (double)record->pool_out_bytes * 100 / (double)out_bytes,
                  (double)record->pool_peak_pages * 100 / (double)ram,
                  (double)record->pool_target_pages * 100 / (double)ram);

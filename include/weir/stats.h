@@ -81,7 +81,7 @@ struct weir_process_stats {
     _Atomic uint64_t file_pages;        /* G pages in the swap file(s) */
     _Atomic uint64_t file_peak_pages;
     _Atomic uint64_t file_limit_pages; /* --swap-size */
-    _Atomic uint64_t file_read_ns;     /* G what reading a page from the swap file has taken lately, on average; 0: none */
+    _Atomic uint64_t file_read_ns; /* G what reading a page from the swap file has taken lately, on average; 0: none */
 
     _Atomic uint64_t swapped_out_pages; /* pages that left RAM (to pool or file) */
     _Atomic uint64_t swapped_in_pages;

@@ -12,7 +12,8 @@ from harness import MIB
 RAM = 24 * MIB
 REGION = "64"
 ROUNDS = "16"
-WAYS = ("ask", "ask-thread", "set", "signal", "other-user", "pthread", "thrd", "fork", "fork-execl", "vfork", "spawn", "system", "popen")
+WAYS = ("ask", "ask-thread", "set", "signal", "other-user", "pthread", "thrd", "fork", "fork-execl", "vfork", "spawn",
+        "system", "popen")
 
 
 def cpus_of(status):

@@ -3,6 +3,7 @@
 #include "tests/unit/one_zone.h"
 
 #include "mm/buddy.h"
+#include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/pcp.h"
 
