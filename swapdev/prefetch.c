@@ -141,7 +141,8 @@ static unsigned enter(struct swap_file *file, const uint32_t *offsets, unsigned 
     for (unsigned i = 0; i < nr; i++) {
         unsigned place;
 
-        if (places[i] != NO_PLACE || is_pending(file, offsets[i]))
+        /* Told twice, it has its place by now: with two, a write would strike out only one. */
+        if (places[i] != NO_PLACE || is_pending(file, offsets[i]) || find_place(pf, offsets[i], 0) != NO_PLACE)
             continue;
         place = free_place(pf);
         if (place == NO_PLACE)

@@ -81,6 +81,18 @@ static void a_slot_written_after_it_was_read_ahead_is_new(void **state) {
     }
 }
 
+static void a_slot_told_twice_is_read_ahead_once(void **state) {
+    struct swap_file_fixture *f = *state;
+    const uint32_t twice[] = {3, 4, 3};
+
+    write_slots(f, 256);
+    swap_file_prefetch(f->file, twice, 3);
+    write_slot(f, 3, 77);
+    finish_writes(f);
+    read_from(f, 3, 2);
+    assert_int_equal(f->seeds[3], 77);
+}
+
 static void a_slot_whose_write_waits_is_left_to_its_cluster(void **state) {
     struct swap_file_fixture *f = *state;
 
@@ -182,6 +194,7 @@ int main(void) {
         BOTH(what_was_read_ahead_is_not_read_again),
         BOTH(slots_come_in_any_order),
         BOTH(a_slot_written_after_it_was_read_ahead_is_new),
+        BOTH(a_slot_told_twice_is_read_ahead_once),
         BOTH(a_slot_whose_write_waits_is_left_to_its_cluster),
         BOTH(what_is_not_wanted_any_more_makes_room),
         TEST(where_memory_is_short_less_is_read_ahead, SWAP_FILE_SMALL),
