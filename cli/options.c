@@ -11,8 +11,6 @@
 #include "cli/size.h"
 #include "cli/swapdir.h"
 
-#define PAGE_BYTES 4096ull
-/* What is used often wants RAM itself; only where there is no file the pool has to hold all that does not fit. */
 #define ZPOOL_DEFAULT 40
 #define ZPOOL_MAX 80
 #define SWAPPINESS_DEFAULT 60

@@ -4,11 +4,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "cli/complain.h"
 #include "cli/latency.h"
 #include "cli/size.h"
 #include "cli/statsfile.h"
-
-#define PAGE_BYTES 4096ull
 
 static const char *pages_text(uint64_t pages, char buf[static SIZE_TEXT_MAX]) {
     return size_text(pages * PAGE_BYTES, buf);
@@ -141,4 +140,18 @@ void report_table(FILE *out, struct weir_stats_file *file, const struct run_end 
     for (unsigned i = 0; i < statsfile_count(file); i++)
         if (&file->process[i] != record)
             print_other(out, &file->process[i]);
+}
+
+void report_measured(const struct weir_process_stats *record) {
+    unsigned long ram = record->ram_pages ? record->ram_pages : 1;
+    uint64_t out_bytes = record->pool_out_pages * PAGE_BYTES;
+
+    if (record->file_read_ns)
+        complain("measured: the swap file takes %.1f us for a page", (double)record->file_read_ns / 1000);
+    if (out_bytes)
+        complain("measured: pages compress to %.0f %%; the pool took %.0f %% of RAM at most, and was to take %.0f %% "
+                 "at last",
+                 (double)record->pool_out_bytes * 100 / (double)out_bytes,
+                 (double)record->pool_peak_pages * 100 / (double)ram,
+                 (double)record->pool_target_pages * 100 / (double)ram);
 }

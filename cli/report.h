@@ -22,4 +22,7 @@ void report_table(FILE *out, struct weir_stats_file *file, const struct run_end 
 /* Writes the same as JSON; end is NULL while the program runs. 0 or a negative errno. */
 int report_json(FILE *out, struct weir_stats_file *file, const struct run_end *end);
 
+/* Says what the pool's size has followed: what the disk took, and how pages compressed. */
+void report_measured(const struct weir_process_stats *record);
+
 #endif

@@ -21,8 +21,6 @@
 
 #define NS_PER_S 1e9
 
-#define PAGE_BYTES 4096ull
-
 struct run {
     struct run_options options;
     struct weir_config config;
@@ -56,21 +54,6 @@ static void say_what_is_chosen(const struct run *run) {
     else
         complain("RAM %s, compressed pool up to %u %% of it, no swap file", ram, run->config.zpool_percent);
     complain("allocator %s; %ld CPUs", run->preload.allocator, sysconf(_SC_NPROCESSORS_ONLN));
-}
-
-/* What the size of the pool, and which pages go there, has followed. */
-static void say_what_was_measured(const struct weir_process_stats *record) {
-    unsigned long ram = record->ram_pages ? record->ram_pages : 1;
-    uint64_t out_bytes = record->pool_out_pages * PAGE_BYTES;
-
-    if (record->file_read_ns)
-        complain("measured: the swap file takes %.1f us for a page", (double)record->file_read_ns / 1000);
-    if (out_bytes)
-        complain("measured: pages compress to %.0f %%; the pool took %.0f %% of RAM at most, and was to take %.0f %% "
-                 "at last",
-                 (double)record->pool_out_bytes * 100 / (double)out_bytes,
-                 (double)record->pool_peak_pages * 100 / (double)ram,
-                 (double)record->pool_target_pages * 100 / (double)ram);
 }
 
 /* All that can be refused is refused before anything is made or started. */
@@ -153,7 +136,7 @@ static void finish(struct run *run, const struct run_end *end) {
         complain("'%s' ran without weir's library: its loader did not take LD_PRELOAD, so its memory was not bounded",
                  end->argv[0]);
     if (record && run->options.verbose)
-        say_what_was_measured(record);
+        report_measured(record);
     if (run->options.report)
         print_report(run, end);
     if (!run->json)

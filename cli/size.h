@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PAGE_BYTES 4096ull
+
 enum size_error {
     SIZE_OK,
     SIZE_NOT_A_NUMBER,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * affinity.c - weir may have narrowed the main thread's affinity while it waits for pages (runtime/placement.h). Who
- * asks for it, sets it, or makes a process that would inherit it is given the thread as the program left it. Threads
- * and forks: threads.c, fork.c.
+ * affinity.c - weir narrows the affinity of a thread that faults again and again (runtime/placement.h). Who asks for
+ * one, sets it, or makes a thread or process that would inherit it finds the thread as the program left it.
+ * pthread_create is in threads.c, fork and clone in fork.c, numbers in syscall.c.
  */
 #include <mqueue.h>
 #include <pthread.h>

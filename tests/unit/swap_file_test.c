@@ -165,6 +165,13 @@ static bool meanwhile(void) {
     return nr_called < nr_wanted;
 }
 
+/* Slots that the device has, and one of which is to be read. */
+static void write_a_window(struct swap_file_fixture *f) {
+    for (uint32_t i = 0; i < 64; i++)
+        write_slot(f, i, i + 1);
+    finish_writes(f);
+}
+
 static bool for_ever(void) {
     nr_called++;
     return true;
@@ -175,9 +182,7 @@ static void work_without_end_does_not_keep_a_read_from_its_end(void **state) {
     uint32_t offset = 7;
     enum mm_status status;
 
-    for (uint32_t i = 0; i < 64; i++)
-        write_slot(f, i, i + 1);
-    finish_writes(f);
+    write_a_window(f);
     swap_file_read(f->file, &offset, 1, f->pages, &status, for_ever);
     assert_int_equal(status, MM_OK);
     assert_page(f->pages, offset + 1);
@@ -189,9 +194,7 @@ static void work_is_done_while_the_device_reads(void **state) {
     uint32_t offset = 7;
     enum mm_status status;
 
-    for (uint32_t i = 0; i < 64; i++)
-        write_slot(f, i, i + 1);
-    finish_writes(f);
+    write_a_window(f);
     nr_called = 0;
     nr_wanted = 3;
     writes_meanwhile = f;
