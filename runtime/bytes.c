@@ -250,16 +250,18 @@ static void park_run(uintptr_t addr, unsigned nr, uint64_t mask[8]) {
     }
 }
 
-/* One call parks a run whatever holes it has; what is mapped but not wanted, or parked already, ends a run. */
+/* One call parks a run whatever holes it has; what is mapped but not wanted, or parked already, ends a run, and so does
+ * a stale copy in the shadow, where Linux would move nothing to. */
 void bytes_park(void *host, struct mm *mm, uintptr_t block_start, uint64_t mask[8]) {
     struct block *block = find_block(mm, block_start);
 
     (void)host;
-    stale_drop_block(block);
+    stale_make_way(block, mask);
     for (unsigned i = 0; i < PTRS_PER_TABLE;) {
         unsigned end = i, last = i;
 
-        while (end < PTRS_PER_TABLE && (bit_of(mask, end) || !(block->table->pte[end] & PTE_PRESENT))) {
+        while (end < PTRS_PER_TABLE &&
+               (bit_of(mask, end) || !(block->table->pte[end] & PTE_PRESENT || bit_of(block->host_bits, end)))) {
             if (bit_of(mask, end))
                 last = end + 1;
             end++;

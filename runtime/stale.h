@@ -18,6 +18,8 @@ void stale_open(void);
 /* These three under the block's page-table lock. Entries [first, first + nr) have a stale copy, or no longer. */
 void stale_note(struct block *block, unsigned first, unsigned nr);
 void stale_forget(struct block *block, unsigned first, unsigned nr);
+/* Drops the block's if there is one at an entry of the mask. */
+void stale_make_way(struct block *block, const uint64_t mask[8]);
 /* Drops all of the block's, if any. */
 void stale_drop_block(struct block *block);
 
