@@ -185,6 +185,7 @@ struct machine {
     _Atomic uint32_t dirtied_periods;  /* (A) how often that was halved */
 
     _Atomic unsigned long workingset_refaults, workingset_activates, nr_shadows; /* (A) mm/workingset.c */
+    _Atomic unsigned long shadows_seen; /* (A) the nodes' age when old ones were last looked for (likewise) */
     /* (A) mm/migrate.c, compaction.c, kcompactd.c */
     _Atomic unsigned long pages_migrated, compactions, compactions_failed, kcompactd_wakes;
 

@@ -15,6 +15,7 @@ static bool active_is_low(const struct zone *zone) {
 
 void lru_cache_add_on_probation(struct machine *m, struct page *page) {
     if (active_is_low(page_zone(m, page))) {
+        page_clear(page, PG_probation);
         lru_cache_add_active(m, page);
         return;
     }

@@ -205,11 +205,11 @@ static unsigned map_run(struct fault *fault, struct swapin *in, unsigned first, 
         pte_map_page(fault->block, first + i, pages[i], fault_pte_flags(fault));
         swap_free(m, in->entries[first + i - in->first]);
         settle_slot(m, pages[i], give_up);
-        if (page_test(pages[i], PG_probation)) {
+        if (page_test(pages[i], PG_probation) && !m->tune.probation) {
             lru_cache_add(m, pages[i]);
             continue;
         }
-        if (m->tune.probation) {
+        if (m->tune.probation && (page_test(pages[i], PG_probation) || !m->tune.workingset_anon)) {
             lru_cache_add_on_probation(m, pages[i]);
             continue;
         }

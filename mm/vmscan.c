@@ -45,8 +45,7 @@ static unsigned long take_reclaimed_slab(struct machine *m) {
 unsigned long shake_caches(struct machine *m, unsigned long scanned, gfp_t gfp, unsigned long lru_pages,
                            unsigned long *ret_objects) {
     *ret_objects = shrink_slab(m, scanned, gfp, lru_pages);
-    /* Shadows beyond what they can tell: half as many as frames are plenty. */
-    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) > m->vm_total_pages / 2)
+    if (shadows_are_due(m))
         *ret_objects += drop_old_shadows(m);
     return take_reclaimed_slab(m);
 }

@@ -29,8 +29,8 @@ uint32_t workingset_eviction(struct machine *m, const struct page *page) {
     if (!counts(m, page))
         return PFN_NONE;
     age_node(m, page);
-    /* As many shadows as frames tell all there is to tell; their leaves take a thousandth of that. */
-    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) >= m->vm_total_pages)
+    /* Their leaves take a thousandth of what they tell of. */
+    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) >= 2 * m->vm_total_pages)
         return PFN_NONE;
     return SHADOW_BIT | page_node(page) << SHADOW_NODE_SHIFT | node_age(m->nodes[page_node(page)]);
 }
@@ -73,6 +73,18 @@ unsigned long drop_shadows(struct address_space *mapping, uint32_t start, uint32
     }
     lock_release(m->platform, &mapping->lock);
     return dropped;
+}
+
+bool shadows_are_due(struct machine *m) {
+    unsigned long age = 0, seen = atomic_load_explicit(&m->shadows_seen, memory_order_relaxed);
+
+    if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) <= m->vm_total_pages)
+        return false;
+    for (unsigned node = 0; node < m->nr_nodes; node++)
+        age += atomic_load_explicit(&m->nodes[node]->inactive_age, memory_order_relaxed);
+    return age - seen >= m->vm_total_pages / 4 &&
+           atomic_compare_exchange_strong_explicit(&m->shadows_seen, &seen, age, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 unsigned long drop_old_shadows(struct machine *m) {

@@ -39,6 +39,8 @@ void workingset_activation(struct machine *m, const struct page *page);
 void forget_shadow(struct address_space *mapping);
 /* Drops the file's shadows from index start on that are older than min_age. Returns how many. */
 unsigned long drop_shadows(struct address_space *mapping, uint32_t start, uint32_t min_age);
+/* Are there so many that looking for old ones is worth while, and have so many pages gone since the last time? */
+bool shadows_are_due(struct machine *m);
 /* Drops all shadows that say nothing any more, since more pages went since than the node has. Returns how many. */
 unsigned long drop_old_shadows(struct machine *m);
 

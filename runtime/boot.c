@@ -126,6 +126,7 @@ static bool boot_machine(void) {
     rt.machine->tune.inactive_percent = 25;
     rt.machine->tune.oom_waits_for_writes = 1; /* nobody is killed because a disk is slow */
     rt.machine->tune.probation = 1;
+    rt.machine->tune.workingset_anon = 1;
     rt.machine->tune.park_neighbours = 1;
     rt.machine->tune.fault_around_max = STAGING_PAGES;
     rt.machine->tune.fault_around_fresh = 32;
