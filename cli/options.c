@@ -11,7 +11,7 @@
 #include "cli/size.h"
 #include "cli/swapdir.h"
 
-#define ZPOOL_DEFAULT 40
+#define ZPOOL_DEFAULT 80u
 #define ZPOOL_MAX 80
 #define SWAPPINESS_DEFAULT 60
 #define SWAPPINESS_MAX 100

@@ -4,6 +4,7 @@
 #include "mm/vmscan.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/stale.h"
 #include "runtime/stats.h"
@@ -21,6 +22,7 @@ void kswapd_wake(void) {
 void kswapd_thread(struct weir_thread *self) {
     self->task.flags |= PF_MEMALLOC | PF_SWAPWRITE | PF_KSWAPD;
     self->task.comm = "kswapd0";
+    self->pinned_cpu = -1;
     for (;;) {
         uint32_t seen = atomic_load(&wakes);
         bool more = false;
@@ -30,6 +32,7 @@ void kswapd_thread(struct weir_thread *self) {
             world_wait();
             continue;
         }
+        placement_join(self);
         devices_tend();
         devices_close_unused();
         more = kswapd_run(rt.machine, 0);

@@ -34,8 +34,10 @@ void placement_note_main_thread(void) {
 /* A thread is held once it has faulted so often, alone, within a moment. */
 #define HOLD_AFTER 32u
 #define MOMENT_NS UINT64_C(20000000)
-/* If it waits for its CPU for more than this, somebody else wants that CPU. */
+/* If it and its handler wait for their CPU for more than this, somebody else wants that CPU. */
 #define WAIT_PERCENT 30u
+/* Over so long: what is shorter than a few time slices says nothing. */
+#define JUDGE_NS UINT64_C(20000000)
 /* After it has been let go, it is not held again for so long. */
 #define LEAVE_ALONE_NS UINT64_C(200000000)
 #define LEAVE_ALONE_MAX_NS UINT64_C(4000000000)
@@ -53,6 +55,8 @@ static _Atomic int held_tid;            /* the thread that is held, or was last 
 static _Atomic int held_cpu = -1;       /* where it is held, or -1 */
 static _Atomic uint64_t hold_from;      /* nobody is to be held before */
 static _Atomic unsigned forks;          /* under way: nobody is to be held */
+static _Atomic int handler_tid;         /* who resolves its faults */
+static _Atomic bool streams;            /* the faults are those of a stream */
 static _Atomic uint32_t faults;         /* of the thread while it is held */
 static _Atomic bool watched;            /* the clerk looks */
 static _Atomic bool disk_cpu_is_no_use; /* the program may not run there */
@@ -184,10 +188,12 @@ static bool is_to_be_held(void) {
     return ++nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
 }
 
-void placement_hold(struct weir_thread *self, int tid, bool alone) {
+void placement_hold(struct weir_thread *self, int tid, bool alone, bool in_stream) {
     int cpu = self->pinned_cpu, held = atomic_load_explicit(&held_cpu, memory_order_relaxed);
     bool is_held;
 
+    atomic_store_explicit(&streams, in_stream, memory_order_relaxed);
+    atomic_store_explicit(&handler_tid, self->tid, memory_order_relaxed);
     if (held >= 0 && (!alone || tid != atomic_load_explicit(&held_tid, memory_order_relaxed)) && try_change()) {
         widen();
         end_change();
@@ -207,22 +213,7 @@ void placement_hold(struct weir_thread *self, int tid, bool alone) {
         leave_alone(LEAVE_ALONE_NS);
 }
 
-static int cpu_to_follow(int tid) {
-    int cpu = atomic_load_explicit(&disk_cpu_is_no_use, memory_order_relaxed) ? -1 : disk_cpu();
-    unsigned here = 0;
-
-    if (cpu < 0)
-        cpu = atomic_load_explicit(&held_cpu, memory_order_relaxed);
-    if (cpu < 0 && tid == main_tid && main_cpu)
-        return (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
-    /* Of other threads nobody knows where they are: they are brought to where the handler is. */
-    if (cpu < 0 && sys3(SYS_getcpu, &here, NULL, NULL) == 0)
-        cpu = (int)here;
-    return cpu;
-}
-
-void placement_follow(struct weir_thread *self, int tid, bool alone) {
-    int cpu = alone ? cpu_to_follow(tid) : -1;
+static void go_to(struct weir_thread *self, int cpu) {
     cpu_set_t cpus;
 
     if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
@@ -239,17 +230,42 @@ void placement_follow(struct weir_thread *self, int tid, bool alone) {
         atomic_store(&disk_cpu_is_no_use, true);
 }
 
+static int cpu_to_follow(int tid) {
+    int cpu = atomic_load_explicit(&disk_cpu_is_no_use, memory_order_relaxed) ? -1 : disk_cpu();
+    unsigned here = 0;
+
+    if (cpu < 0)
+        cpu = atomic_load_explicit(&held_cpu, memory_order_relaxed);
+    if (cpu < 0 && tid == main_tid && main_cpu)
+        return (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
+    /* Of other threads nobody knows where they are: they are brought to where the handler is. */
+    if (cpu < 0 && sys3(SYS_getcpu, &here, NULL, NULL) == 0)
+        cpu = (int)here;
+    return cpu;
+}
+
+void placement_follow(struct weir_thread *self, int tid, bool alone) {
+    go_to(self, alone ? cpu_to_follow(tid) : -1);
+}
+
+void placement_join(struct weir_thread *self) {
+    bool apart = atomic_load_explicit(&streams, memory_order_relaxed);
+
+    go_to(self, apart ? -1 : atomic_load_explicit(&held_cpu, memory_order_relaxed));
+}
+
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
 /* The clerk's: what it saw last, and for how long it has left the thread alone because of others. */
 static struct {
-    uint64_t ns, waited_ns;
+    uint64_t ns, waited_ns, kswapd_ns;
+    int handler_tid;
     uint32_t faults;
     uint64_t alone_ns;
 } last;
 
-/* How long the thread has waited for a CPU: the second number of its schedstat. False: that cannot be seen. */
-static bool get_waited(int tid, uint64_t *ret_ns) {
+/* How long the thread has run, and has waited for a CPU: its schedstat. False: that cannot be seen. */
+static bool get_times(int tid, uint64_t *ret_ran_ns, uint64_t *ret_waited_ns) {
     static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
     char path[64], digits[16];
     struct text text;
@@ -263,23 +279,33 @@ static bool get_waited(int tid, uint64_t *ret_ns) {
     memcpy(path + len + sizeof(digits) - at, file, sizeof(file));
     if (!text_open(&text, path))
         return false;
-    is_there = text_number(&text, ret_ns);
+    is_there = text_number(&text, ret_ran_ns);
     text_skip_blanks(&text);
-    is_there = is_there && text_number(&text, ret_ns);
+    is_there = is_there && text_number(&text, ret_waited_ns);
     text_close(&text);
     return is_there;
 }
 
 /* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
 static bool others_want_it(uint64_t at) {
-    uint64_t waited = 0, before = last.waited_ns;
+    int handler = atomic_load(&handler_tid);
+    bool is_another = handler != last.handler_tid;
+    uint64_t kswapd = 0, waited = 0, handler_waited = 0, unused, waited_before = last.waited_ns,
+             kswapd_before = last.kswapd_ns;
 
-    if (!get_waited(atomic_load(&held_tid), &waited)) {
+    if (!get_times(atomic_load(&held_tid), &unused, &waited) ||
+        !get_times(handler, &unused, &handler_waited) ||
+        !get_times(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd, &unused)) {
         last.alone_ns = LEAVE_ALONE_MAX_NS;
         return true;
     }
+    waited += handler_waited;
     last.waited_ns = waited;
-    if (last.ns == 0 || (waited - before) * 100 <= (at - last.ns) * WAIT_PERCENT) {
+    last.kswapd_ns = kswapd;
+    last.handler_tid = handler;
+    /* What they waited for kswapd is no longer than kswapd ran. */
+    if (last.ns == 0 || is_another ||
+        (waited - waited_before) * 100 <= (at - last.ns) * WAIT_PERCENT + (kswapd - kswapd_before) * 100) {
         last.alone_ns -= last.alone_ns / 64;
         return false;
     }
@@ -297,6 +323,8 @@ static bool is_to_be_let_go(uint64_t at) {
     last.faults = seen;
     if (idle || at < atomic_load(&hold_from))
         return true;
+    if (last.ns != 0 && at - last.ns < JUDGE_NS)
+        return false;
     if (!others_want_it(at)) {
         last.ns = at;
         return false;
