@@ -229,6 +229,7 @@ int options_resolve(const struct run_options *options, struct weir_config *ret_c
         return status;
     /* For tests: do without what this kernel or this user's rights could do. */
     config.no_move = is_set("WEIR_NO_MOVE");
+    config.lose_moves = is_set("WEIR_LOSE_MOVES");
     config.no_fork_event = is_set("WEIR_NO_FORK_EVENT");
     *ret_config = config;
     return 0;

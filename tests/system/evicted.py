@@ -54,6 +54,7 @@ CASES = {
 FORKING = ("fork", "setuid_fork", "fork_elsewhere", "credentials", "capabilities", "file_fork", "daemon", "vfork_exec",
            "fork_storm", "fork_signals", "fork_unmapped", "fork_keys", "fork_names", "fork_limit",
            "fork_many", "raw_fork")
+MOVING = ("write_race", "threads64", "cold", "mprotect", "munmap_middle", "mremap", "fork", "fork_storm", "daemon")
 
 
 def await_verdict(path, seconds):
@@ -100,6 +101,9 @@ def main():
         for case in FORKING:
             suite.check(CASES[case] + "_without_fork_events", right_bytes, suite, case, seconds / 4,
                         {"WEIR_NO_FORK_EVENT": "1"})
+        for case in MOVING:
+            suite.check(CASES[case] + "_where_moves_are_not_told", right_bytes, suite, case, seconds / 4,
+                        {"WEIR_LOSE_MOVES": "1"})
     suite.finish()
 
 

@@ -45,6 +45,7 @@ def main():
         for case in ("fixed", "foreign", "exec", "reservation", "mremap_fixed", "random"):
             fact = CASES.get(case, "random_calls_agree_with_a_model")
             suite.check(fact + "_without_move", as_linux, suite, case, {"WEIR_NO_MOVE": "1"})
+            suite.check(fact + "_where_moves_are_not_told", as_linux, suite, case, {"WEIR_LOSE_MOVES": "1"})
     suite.finish()
 
 

@@ -17,6 +17,7 @@ static const struct weir_config example = {
     .oom_fail = true,
     .verbose = false,
     .no_move = true,
+    .lose_moves = true,
     .no_fork_event = false,
     .swap_dir = "/var/tmp/a, b=c",
 };
@@ -36,6 +37,7 @@ static void what_is_encoded_is_decoded_the_same(void **state) {
     assert_true(back.oom_fail);
     assert_false(back.verbose);
     assert_true(back.no_move);
+    assert_true(back.lose_moves);
     assert_false(back.no_fork_event);
     assert_string_equal(back.swap_dir, example.swap_dir);
 }
@@ -65,19 +67,19 @@ static void malformed_text_is_refused_and_changes_nothing(void **state) {
     static const char *const bad[] = {
         "",
         "ram=268435456",
-        "swap=0,ram=268435456,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=-1,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=4096,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435457,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=81,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=101,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=2,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=tmp",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=/tmp",
-        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,no_fork_event=0,dir=",
+        "swap=0,ram=268435456,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=-1,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=4096,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435457,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=0,zpool=81,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=101,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=2,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0",
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=tmp",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=/tmp",
+        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
     };
 
     (void)state;
@@ -97,7 +99,7 @@ static void a_directory_that_does_not_fit_is_refused(void **state) {
     char text[2048];
     int len = snprintf(text, sizeof text,
                        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,"
-                       "no_fork_event=0,dir=/");
+                       "lose_moves=0,no_fork_event=0,dir=/");
 
     (void)state;
     memset(text + len, 'x', WEIR_SWAP_DIR_MAX - 2);
