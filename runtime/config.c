@@ -8,12 +8,12 @@
 #define DIR_KEY "dir="
 
 size_t config_encode(const struct weir_config *config, char *buf, size_t size) {
-    int len = snprintf(
-        buf, size,
-        "ram=%llu,swap=%llu,zpool=%u,swappiness=%u,oom_fail=%u,verbose=%u,no_move=%u,lose_moves=%u,no_fork_event=%u," DIR_KEY "%s",
-        (unsigned long long)config->ram_bytes, (unsigned long long)config->swap_bytes, config->zpool_percent,
-        config->swappiness, config->oom_fail, config->verbose, config->no_move, config->lose_moves, config->no_fork_event,
-        config->swap_dir);
+    int len = snprintf(buf, size,
+                       "ram=%llu,swap=%llu,zpool=%u,swappiness=%u,oom_fail=%u,verbose=%u,no_move=%u,lose_moves=%u,no_"
+                       "fork_event=%u," DIR_KEY "%s",
+                       (unsigned long long)config->ram_bytes, (unsigned long long)config->swap_bytes,
+                       config->zpool_percent, config->swappiness, config->oom_fail, config->verbose, config->no_move,
+                       config->lose_moves, config->no_fork_event, config->swap_dir);
 
     return (size_t)len;
 }
@@ -53,7 +53,8 @@ bool config_decode(const char *text, struct weir_config *ret_config) {
     if (!take_number(&text, "ram", UINT64_MAX, &ram) || !take_number(&text, "swap", UINT64_MAX, &swap) ||
         !take_number(&text, "zpool", 80, &zpool) || !take_number(&text, "swappiness", 100, &swappiness) ||
         !take_number(&text, "oom_fail", 1, &oom_fail) || !take_number(&text, "verbose", 1, &verbose) ||
-        !take_number(&text, "no_move", 1, &no_move) || !take_number(&text, "lose_moves", 1, &lose_moves) || !take_number(&text, "no_fork_event", 1, &no_fork_event))
+        !take_number(&text, "no_move", 1, &no_move) || !take_number(&text, "lose_moves", 1, &lose_moves) ||
+        !take_number(&text, "no_fork_event", 1, &no_fork_event))
         return false;
     if (ram < WEIR_RAM_MIN_BYTES || ram % 4096 != 0)
         return false;

@@ -293,8 +293,7 @@ static bool others_want_it(uint64_t at) {
     uint64_t kswapd = 0, waited = 0, handler_waited = 0, unused, waited_before = last.waited_ns,
              kswapd_before = last.kswapd_ns;
 
-    if (!get_times(atomic_load(&held_tid), &unused, &waited) ||
-        !get_times(handler, &unused, &handler_waited) ||
+    if (!get_times(atomic_load(&held_tid), &unused, &waited) || !get_times(handler, &unused, &handler_waited) ||
         !get_times(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd, &unused)) {
         last.alone_ns = LEAVE_ALONE_MAX_NS;
         return true;

@@ -76,10 +76,14 @@ static void malformed_text_is_refused_and_changes_nothing(void **state) {
         "ram=268435456,swap=0,zpool=40,swappiness=101,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
         "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=2,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
         "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=tmp",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=/tmp",
-        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,"
+        "dir=",
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,"
+        "dir=tmp",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=/"
+        "tmp",
+        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_"
+        "event=0,dir=",
     };
 
     (void)state;
