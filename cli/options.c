@@ -11,7 +11,7 @@
 #include "cli/size.h"
 #include "cli/swapdir.h"
 
-#define ZPOOL_DEFAULT 80u
+#define ZPOOL_DEFAULT 80
 #define ZPOOL_MAX 80
 #define SWAPPINESS_DEFAULT 60
 #define SWAPPINESS_MAX 100
@@ -43,7 +43,7 @@ static const struct argp_option option_table[] = {
      "how large the swap file may grow (default: half of the free disk, at most "
      "64G)",
      0},
-    {"zpool", KEY_ZPOOL, "PERCENT", 0, "the most of the RAM that compressed pages may take, 0 to 80 (default: 40)", 0},
+    {"zpool", KEY_ZPOOL, "PERCENT", 0, "the most of the RAM that compressed pages may take, 0 to 80 (default: 80)", 0},
     {"swappiness", KEY_SWAPPINESS, "N", 0, "0 to 100: how readily mapped pages are reclaimed (default: 60)", 0},
     {"oom", KEY_OOM, "kill|fail", 0,
      "when memory and swap are used up, kill the program; or fail its requests for "
