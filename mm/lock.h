@@ -4,7 +4,8 @@
  * reader-writer lock of the same make.
  *
  * Ranks are the executable lock order (docs/locking.md): a task waits for locks in rising rank only. Locks of the same
- * rank never nest. With MM_DEBUG each lock taken and dropped is told to the platform, which can hold a task to that.
+ * rank never nest, but where they are only tried. With MM_DEBUG each lock taken and dropped is told to the platform,
+ * which can hold a task to that.
  */
 #ifndef MM_LOCK_H
 #define MM_LOCK_H

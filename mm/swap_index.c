@@ -60,6 +60,7 @@ enum mm_status swap_index_insert(struct machine *m, struct swap_index *index, sw
             return MM_NOMEM;
         if (slot) {
             *slot = take_spare(spare);
+            index->nr_leaves++;
             index->nr_empty_leaves++;
         } else if ((slot = node_slot(index, entry)) != NULL) {
             *slot = take_spare(spare);
@@ -88,6 +89,7 @@ void swap_index_remove(struct machine *m, struct swap_index *index, swp_entry_t 
         return;
     if (++index->nr_empty_leaves > EMPTY_LEAVES_KEPT) {
         index->nr_empty_leaves--;
+        index->nr_leaves--;
         free_pages(m, *slot, 0);
         *slot = NULL;
     }
@@ -139,5 +141,5 @@ void swap_index_clear(struct machine *m, struct swap_index *index) {
         free_pages(m, area, 0);
         index->areas[type] = NULL;
     }
-    index->nr_empty_leaves = 0;
+    index->nr_leaves = index->nr_empty_leaves = 0;
 }

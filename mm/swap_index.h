@@ -10,7 +10,7 @@
 
 struct swap_index {
     void **areas[MAX_SWAPFILES];
-    unsigned nr_empty_leaves;
+    unsigned nr_leaves, nr_empty_leaves; /* the empty ones are among the former */
 };
 
 /* PFN_NONE if there is none. */

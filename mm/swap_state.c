@@ -156,9 +156,15 @@ static void unindex_page(struct machine *m, struct page *page) {
     count_page_out(m, page);
 }
 
+/* Leaves of the index may take one page in so many. Where slots lie scattered, few shadows keep many. */
+#define LEAF_SHARE 64u
+
 /* The same for a page that is evicted, and may be back. */
 static void leave_shadow(struct machine *m, struct page *page) {
     uint32_t shadow = workingset_eviction(m, page);
+
+    if (m->swap_cache->index.nr_leaves > m->vm_total_pages / LEAF_SHARE)
+        shadow = PFN_NONE;
 
     if (shadow == PFN_NONE) {
         unindex_page(m, page);

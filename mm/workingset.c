@@ -29,7 +29,6 @@ uint32_t workingset_eviction(struct machine *m, const struct page *page) {
     if (!counts(m, page))
         return PFN_NONE;
     age_node(m, page);
-    /* Their leaves take a thousandth of what they tell of. */
     if (atomic_load_explicit(&m->nr_shadows, memory_order_relaxed) >= 2 * m->vm_total_pages)
         return PFN_NONE;
     return SHADOW_BIT | page_node(page) << SHADOW_NODE_SHIFT | node_age(m->nodes[page_node(page)]);

@@ -28,6 +28,7 @@ static int mem_fd = -1; /* /proc/self/mem: reads what the program may not */
 void bytes_open(void) {
     mem_fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDONLY | O_CLOEXEC, 0);
     stale_open();
+    uffd_open_pagemap();
 }
 
 static uintptr_t shadow_of(uintptr_t addr) {

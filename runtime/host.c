@@ -12,6 +12,7 @@
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/kswapd.h"
+#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
@@ -39,8 +40,13 @@ static void host_congestion_wait(void *host, uint64_t timeout_ns) {
     devices_wait(timeout_ns);
 }
 
+/* Between two rounds of kswapd's: the thread that it has joined may be let go meanwhile, or stream. */
 static void host_yield(void *host) {
+    struct weir_thread *self = weir_thread_self();
+
     (void)host;
+    if (self && self == weir_thread_of(THREAD_KSWAPD))
+        placement_join(self);
 }
 
 static struct task *host_current(void *host) {

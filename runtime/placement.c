@@ -55,6 +55,7 @@ static _Atomic int held_tid;            /* the thread that is held, or was last 
 static _Atomic int held_cpu = -1;       /* where it is held, or -1 */
 static _Atomic uint64_t hold_from;      /* nobody is to be held before */
 static _Atomic unsigned forks;          /* under way: nobody is to be held */
+static _Atomic int kswapd_cpu = -1;     /* where kswapd has joined it, or -1 */
 static _Atomic int handler_tid;         /* who resolves its faults */
 static _Atomic bool streams;            /* the faults are those of a stream */
 static _Atomic uint32_t faults;         /* of the thread while it is held */
@@ -252,6 +253,7 @@ void placement_join(struct weir_thread *self) {
     bool apart = atomic_load_explicit(&streams, memory_order_relaxed);
 
     go_to(self, apart ? -1 : atomic_load_explicit(&held_cpu, memory_order_relaxed));
+    atomic_store_explicit(&kswapd_cpu, self->pinned_cpu, memory_order_relaxed);
 }
 
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
@@ -260,6 +262,7 @@ void placement_join(struct weir_thread *self) {
 static struct {
     uint64_t ns, waited_ns, kswapd_ns;
     int handler_tid;
+    bool kswapd_here;
     uint32_t faults;
     uint64_t alone_ns;
 } last;
@@ -289,7 +292,7 @@ static bool get_times(int tid, uint64_t *ret_ran_ns, uint64_t *ret_waited_ns) {
 /* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
 static bool others_want_it(uint64_t at) {
     int handler = atomic_load(&handler_tid);
-    bool is_another = handler != last.handler_tid;
+    bool is_another = handler != last.handler_tid, was_here = last.kswapd_here;
     uint64_t kswapd = 0, waited = 0, handler_waited = 0, unused, waited_before = last.waited_ns,
              kswapd_before = last.kswapd_ns;
 
@@ -302,7 +305,9 @@ static bool others_want_it(uint64_t at) {
     last.waited_ns = waited;
     last.kswapd_ns = kswapd;
     last.handler_tid = handler;
-    /* What they waited for kswapd is no longer than kswapd ran. */
+    last.kswapd_here = atomic_load(&kswapd_cpu) == atomic_load(&held_cpu);
+    /* What they waited for kswapd is no longer than kswapd ran there. */
+    kswapd_before = was_here && last.kswapd_here ? kswapd_before : kswapd;
     if (last.ns == 0 || is_another ||
         (waited - waited_before) * 100 <= (at - last.ns) * WAIT_PERCENT + (kswapd - kswapd_before) * 100) {
         last.alone_ns -= last.alone_ns / 64;
