@@ -36,6 +36,8 @@ void placement_note_main_thread(void) {
 #define MOMENT_NS UINT64_C(20000000)
 /* If it and its handler wait for their CPU for more than this, somebody else wants that CPU. */
 #define WAIT_PERCENT 30u
+/* kswapd accounts for one part of that time in so many at most. */
+#define KSWAPD_PART 4u
 /* Over so long: what is shorter than a few time slices says nothing. */
 #define JUDGE_NS UINT64_C(20000000)
 /* After it has been let go, it is not held again for so long. */
@@ -294,7 +296,7 @@ static bool others_want_it(uint64_t at) {
     int handler = atomic_load(&handler_tid);
     bool is_another = handler != last.handler_tid, was_here = last.kswapd_here;
     uint64_t kswapd = 0, waited = 0, handler_waited = 0, unused, waited_before = last.waited_ns,
-             kswapd_before = last.kswapd_ns;
+             kswapd_before = last.kswapd_ns, credit;
 
     if (!get_times(atomic_load(&held_tid), &unused, &waited) || !get_times(handler, &unused, &handler_waited) ||
         !get_times(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd, &unused)) {
@@ -306,10 +308,11 @@ static bool others_want_it(uint64_t at) {
     last.kswapd_ns = kswapd;
     last.handler_tid = handler;
     last.kswapd_here = atomic_load(&kswapd_cpu) == atomic_load(&held_cpu);
-    /* What they waited for kswapd is no longer than kswapd ran there. */
-    kswapd_before = was_here && last.kswapd_here ? kswapd_before : kswapd;
-    if (last.ns == 0 || is_another ||
-        (waited - waited_before) * 100 <= (at - last.ns) * WAIT_PERCENT + (kswapd - kswapd_before) * 100) {
+    /* What they waited for kswapd is no longer than kswapd ran there; and it did not run all the time. */
+    credit = was_here || last.kswapd_here ? kswapd - kswapd_before : 0;
+    if (credit > (at - last.ns) / KSWAPD_PART)
+        credit = (at - last.ns) / KSWAPD_PART;
+    if (last.ns == 0 || is_another || (waited - waited_before) * 100 <= (at - last.ns) * WAIT_PERCENT + credit * 100) {
         last.alone_ns -= last.alone_ns / 64;
         return false;
     }
