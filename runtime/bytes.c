@@ -251,8 +251,10 @@ static void park_run(uintptr_t addr, unsigned nr, uint64_t mask[8]) {
     }
 }
 
-/* One call parks a run whatever holes it has; what is mapped but not wanted, or parked already, ends a run, and so does
- * a stale copy in the shadow, where Linux would move nothing to. */
+/*
+ * One call parks a run whatever holes it has; what is mapped but not wanted, or parked already, ends a run, and so does
+ * a stale copy in the shadow, where Linux would move nothing to.
+ */
 void bytes_park(void *host, struct mm *mm, uintptr_t block_start, uint64_t mask[8]) {
     struct block *block = find_block(mm, block_start);
 

@@ -25,6 +25,14 @@ struct poison_request {
 };
 #define UFFDIO_POISON_ _IOWR(UFFDIO, 0x08, struct poison_request)
 
+static int pagemap_fd = -1;
+
+void uffd_open_pagemap(void) {
+    pagemap_fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+    if (pagemap_fd < 0)
+        rt.have_move = false;
+}
+
 int uffd_open(int dev_fd, int *ret_dev) {
     long fd;
 
@@ -45,7 +53,7 @@ static long handshake_with(uint64_t features) {
 
 int uffd_handshake(void) {
     uint64_t wanted = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID;
-    uint64_t move = rt.config.no_move ? 0 : UFFD_FEATURE_MOVE;
+    uint64_t move = rt.config.no_move || pagemap_fd < 0 ? 0 : UFFD_FEATURE_MOVE;
     uint64_t fork = rt.config.no_fork_event ? 0 : UFFD_FEATURE_EVENT_FORK;
     /* The kernel takes a wish list whole or not at all: from the best down to what weir cannot do without. */
     uint64_t lists[] = {
@@ -106,21 +114,15 @@ long uffd_copy(int fd, uintptr_t to, const void *from, size_t len, bool wake) {
     return request.copy > 0 ? (long)request.copy : result;
 }
 
-/* Of /proc/self/pagemap. */
+/* What /proc/self/pagemap says of so many pages from addr on. */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62) /* by Linux */
 
-static int pagemap_fd = -1;
-
-void uffd_open_pagemap(void) {
-    pagemap_fd = (int)sys4(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
-}
-
-/* What it says of so many pages from addr on. False: nobody knows. */
-static bool read_pagemap(uintptr_t addr, unsigned nr, uint64_t *ret_entries) {
+static void read_pagemap(uintptr_t addr, unsigned nr, uint64_t *ret_entries) {
     size_t len = nr * sizeof(*ret_entries);
 
-    return sys4(SYS_pread64, pagemap_fd, ret_entries, len, (addr >> PAGE_SHIFT) * sizeof(*ret_entries)) == (long)len;
+    MM_ASSERT(rt.machine, sys4(SYS_pread64, pagemap_fd, ret_entries, len,
+                               (addr >> PAGE_SHIFT) * sizeof(*ret_entries)) == (long)len);
 }
 
 /*
@@ -134,8 +136,8 @@ static size_t moved_unsaid(uintptr_t to, uintptr_t from, size_t len) {
 
     if (nr > PTRS_PER_TABLE)
         nr = PTRS_PER_TABLE;
-    if (!read_pagemap(to, nr, there) || !read_pagemap(from, nr, here))
-        return 0;
+    read_pagemap(to, nr, there);
+    read_pagemap(from, nr, here);
     while (done < nr && there[done] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED) &&
            !(here[done] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)))
         done++;

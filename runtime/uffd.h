@@ -37,7 +37,7 @@ int uffd_handshake(void);
 void uffd_set_blocking(int fd, bool blocking);
 int uffd_register_shadow(uintptr_t start, size_t len);
 
-/* Opens what uffd_move needs in the caller's descriptor table. */
+/* Opens what uffd_move needs in the caller's descriptor table. Where that cannot be had, there is no UFFDIO_MOVE. */
 void uffd_open_pagemap(void);
 /* These return how many bytes were done, from the start, or a negative errno if none. */
 long uffd_copy(int fd, uintptr_t to, const void *from, size_t len, bool wake);
