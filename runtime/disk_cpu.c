@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "runtime/cpu_times.h"
 #include "runtime/proc_text.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
@@ -32,7 +33,7 @@ static _Atomic uint32_t reads;
 /* The clerk's own. */
 struct counts {
     uint64_t interrupts[CPUS_MAX]; /* of devices, by CPU */
-    uint64_t busy[CPUS_MAX], ticks[CPUS_MAX];
+    struct cpu_times times[CPUS_MAX];
     uint64_t ns, own_ns; /* when; CPU time of the process */
     uint32_t reads;
 };
@@ -69,33 +70,10 @@ static bool read_interrupts(struct counts *counts) {
     return true;
 }
 
-/* "cpu0 USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL ..." */
-static bool read_busy(struct counts *counts) {
-    struct text text;
-    uint64_t cpu, value;
-
-    if (!text_open(&text, "/proc/stat"))
-        return false;
-    for (text_skip_line(&text); text_word(&text, "cpu") && text_number(&text, &cpu); text_skip_line(&text)) {
-        if (cpu >= CPUS_MAX)
-            continue;
-        counts->busy[cpu] = counts->ticks[cpu] = 0;
-        for (unsigned i = 0; i < 8; i++) {
-            text_skip_blanks(&text);
-            if (!text_number(&text, &value))
-                break;
-            counts->ticks[cpu] += value;
-            counts->busy[cpu] += i == 3 || i == 4 ? 0 : value;
-        }
-    }
-    text_close(&text);
-    return true;
-}
-
-/* Ticks are hundredths of a second. */
 static bool has_room(int cpu, int used_cpu) {
-    uint64_t ticks = now.ticks[cpu] - last.ticks[cpu], busy = now.busy[cpu] - last.busy[cpu];
-    uint64_t own = (now.own_ns - last.own_ns) / 10000000;
+    uint64_t busy = now.times[cpu].busy - last.times[cpu].busy;
+    uint64_t ticks = busy + now.times[cpu].idle - last.times[cpu].idle;
+    uint64_t own = (now.own_ns - last.own_ns) / CPU_TICK_NS;
 
     if (cpu == used_cpu)
         busy -= own < busy ? own : busy;
@@ -141,7 +119,7 @@ void disk_cpu_look(int used_cpu) {
     now.reads = atomic_load_explicit(&reads, memory_order_relaxed);
     if (blind || now.ns < atomic_load_explicit(&next_look, memory_order_relaxed) || now.reads - last.reads < READS_MIN)
         return;
-    blind = !read_interrupts(&now) || !read_busy(&now);
+    blind = !read_interrupts(&now) || !cpu_times_read(now.times, CPUS_MAX);
     now.own_ns = process_ns();
     cpu = blind ? -1 : interrupted_cpu();
     if (last.ns)

@@ -163,7 +163,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         self->task.flags |= PF_MEMALLOC;
     }
     self->assists = several_threads == 0 && streaming == 0 && !forks;
-    placement_hold(self, tid, several_threads == 0, streaming != 0);
+    placement_hold(self, tid, several_threads == 0);
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, NULL);
     read_unlock(p, &rt.mm->mmap_lock);

@@ -40,13 +40,12 @@ static void host_congestion_wait(void *host, uint64_t timeout_ns) {
     devices_wait(timeout_ns);
 }
 
-/* Between two rounds of kswapd's: the thread that it has joined may be let go meanwhile, or stream. */
 static void host_yield(void *host) {
     struct weir_thread *self = weir_thread_self();
 
     (void)host;
     if (self && self == weir_thread_of(THREAD_KSWAPD))
-        placement_join(self);
+        placement_note_kswapd();
 }
 
 static struct task *host_current(void *host) {

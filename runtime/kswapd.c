@@ -4,7 +4,6 @@
 #include "mm/vmscan.h"
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
-#include "runtime/placement.h"
 #include "runtime/runtime.h"
 #include "runtime/stale.h"
 #include "runtime/stats.h"
@@ -22,7 +21,6 @@ void kswapd_wake(void) {
 void kswapd_thread(struct weir_thread *self) {
     self->task.flags |= PF_MEMALLOC | PF_SWAPWRITE | PF_KSWAPD;
     self->task.comm = "kswapd0";
-    self->pinned_cpu = -1;
     for (;;) {
         uint32_t seen = atomic_load(&wakes);
         bool more = false;
@@ -32,7 +30,6 @@ void kswapd_thread(struct weir_thread *self) {
             world_wait();
             continue;
         }
-        placement_join(self);
         devices_tend();
         devices_close_unused();
         more = kswapd_run(rt.machine, 0);

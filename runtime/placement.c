@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "runtime/cpu_times.h"
 #include "runtime/disk_cpu.h"
 #include "runtime/proc_text.h"
 #include "runtime/stats.h"
+#include "runtime/runtime.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
 
@@ -34,12 +36,10 @@ void placement_note_main_thread(void) {
 /* A thread is held once it has faulted so often, alone, within a moment. */
 #define HOLD_AFTER 32u
 #define MOMENT_NS UINT64_C(20000000)
-/* If it and its handler wait for their CPU for more than this, somebody else wants that CPU. */
-#define WAIT_PERCENT 30u
-/* kswapd accounts for one part of that time in so many at most. */
-#define KSWAPD_PART 4u
-/* Over so long: what is shorter than a few time slices says nothing. */
-#define JUDGE_NS UINT64_C(20000000)
+/* If others have run on its CPU for more than this, over so long, they want it: Linux tells of hundredths of seconds.
+ */
+#define OTHERS_PERCENT 25u
+#define JUDGE_NS UINT64_C(200000000)
 /* After it has been let go, it is not held again for so long. */
 #define LEAVE_ALONE_NS UINT64_C(200000000)
 #define LEAVE_ALONE_MAX_NS UINT64_C(4000000000)
@@ -57,10 +57,10 @@ static _Atomic int held_tid;            /* the thread that is held, or was last 
 static _Atomic int held_cpu = -1;       /* where it is held, or -1 */
 static _Atomic uint64_t hold_from;      /* nobody is to be held before */
 static _Atomic unsigned forks;          /* under way: nobody is to be held */
-static _Atomic int kswapd_cpu = -1;     /* where kswapd has joined it, or -1 */
 static _Atomic int handler_tid;         /* who resolves its faults */
-static _Atomic bool streams;            /* the faults are those of a stream */
 static _Atomic uint32_t faults;         /* of the thread while it is held */
+static _Atomic uint32_t rounds;         /* of kswapd's, */
+static _Atomic uint32_t rounds_here;    /* and those that ended on the CPU where the thread is held */
 static _Atomic bool watched;            /* the clerk looks */
 static _Atomic bool disk_cpu_is_no_use; /* the program may not run there */
 
@@ -191,11 +191,10 @@ static bool is_to_be_held(void) {
     return ++nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
 }
 
-void placement_hold(struct weir_thread *self, int tid, bool alone, bool in_stream) {
+void placement_hold(struct weir_thread *self, int tid, bool alone) {
     int cpu = self->pinned_cpu, held = atomic_load_explicit(&held_cpu, memory_order_relaxed);
     bool is_held;
 
-    atomic_store_explicit(&streams, in_stream, memory_order_relaxed);
     atomic_store_explicit(&handler_tid, self->tid, memory_order_relaxed);
     if (held >= 0 && (!alone || tid != atomic_load_explicit(&held_tid, memory_order_relaxed)) && try_change()) {
         widen();
@@ -251,29 +250,31 @@ void placement_follow(struct weir_thread *self, int tid, bool alone) {
     go_to(self, alone ? cpu_to_follow(tid) : -1);
 }
 
-void placement_join(struct weir_thread *self) {
-    bool apart = atomic_load_explicit(&streams, memory_order_relaxed);
+void placement_note_kswapd(void) {
+    unsigned cpu = 0;
 
-    go_to(self, apart ? -1 : atomic_load_explicit(&held_cpu, memory_order_relaxed));
-    atomic_store_explicit(&kswapd_cpu, self->pinned_cpu, memory_order_relaxed);
+    sys3(SYS_getcpu, &cpu, NULL, NULL);
+    atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
+    if ((int)cpu == atomic_load_explicit(&held_cpu, memory_order_relaxed))
+        atomic_fetch_add_explicit(&rounds_here, 1, memory_order_relaxed);
 }
 
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
 /* The clerk's: what it saw last, and for how long it has left the thread alone because of others. */
 static struct {
-    uint64_t ns, waited_ns, kswapd_ns;
+    uint64_t ns, idle_ns, ran_ns, kswapd_ns;
     int handler_tid;
-    bool kswapd_here;
     uint32_t faults;
     uint64_t alone_ns;
 } last;
 
-/* How long the thread has run, and has waited for a CPU: its schedstat. False: that cannot be seen. */
-static bool get_times(int tid, uint64_t *ret_ran_ns, uint64_t *ret_waited_ns) {
+/* How long the thread has run: its schedstat. False: that cannot be seen. */
+static bool add_run_time(int tid, uint64_t *ns) {
     static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
     char path[64], digits[16];
     struct text text;
+    uint64_t value;
     bool is_there;
     size_t at = sizeof(digits), len = sizeof(folder) - 1;
 
@@ -284,36 +285,39 @@ static bool get_times(int tid, uint64_t *ret_ran_ns, uint64_t *ret_waited_ns) {
     memcpy(path + len + sizeof(digits) - at, file, sizeof(file));
     if (!text_open(&text, path))
         return false;
-    is_there = text_number(&text, ret_ran_ns);
-    text_skip_blanks(&text);
-    is_there = is_there && text_number(&text, ret_waited_ns);
+    is_there = text_number(&text, &value);
     text_close(&text);
+    *ns += is_there ? value : 0;
     return is_there;
+}
+
+/* Of what kswapd ran, as much as of its rounds ended here. */
+static uint64_t part_here(uint64_t ns) {
+    uint32_t all = atomic_exchange(&rounds, 0), here = atomic_exchange(&rounds_here, 0);
+
+    return all ? ns / all * here : 0;
 }
 
 /* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
 static bool others_want_it(uint64_t at) {
-    int handler = atomic_load(&handler_tid);
-    bool is_another = handler != last.handler_tid, was_here = last.kswapd_here;
-    uint64_t kswapd = 0, waited = 0, handler_waited = 0, unused, waited_before = last.waited_ns,
-             kswapd_before = last.kswapd_ns, credit;
+    static struct cpu_times times[CPU_SETSIZE];
+    int handler = atomic_load(&handler_tid), cpu = atomic_load(&held_cpu);
+    bool is_first = last.ns == 0 || handler != last.handler_tid;
+    uint64_t ran = 0, kswapd = 0, accounted = last.ran_ns + last.idle_ns, kswapd_before = last.kswapd_ns, others;
 
-    if (!get_times(atomic_load(&held_tid), &unused, &waited) || !get_times(handler, &unused, &handler_waited) ||
-        !get_times(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd, &unused)) {
+    if (cpu < 0 || !cpu_times_read(times, CPU_SETSIZE) || !add_run_time(atomic_load(&held_tid), &ran) ||
+        !add_run_time(handler, &ran) || !add_run_time(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd)) {
         last.alone_ns = LEAVE_ALONE_MAX_NS;
         return true;
     }
-    waited += handler_waited;
-    last.waited_ns = waited;
+    last.idle_ns = times[cpu].idle * CPU_TICK_NS;
+    last.ran_ns = ran;
     last.kswapd_ns = kswapd;
     last.handler_tid = handler;
-    last.kswapd_here = atomic_load(&kswapd_cpu) == atomic_load(&held_cpu);
-    /* What they waited for kswapd is no longer than kswapd ran there; and it did not run all the time. */
-    credit = was_here || last.kswapd_here ? kswapd - kswapd_before : 0;
-    if (credit > (at - last.ns) / KSWAPD_PART)
-        credit = (at - last.ns) / KSWAPD_PART;
-    if (last.ns == 0 || is_another || (waited - waited_before) * 100 <= (at - last.ns) * WAIT_PERCENT + credit * 100) {
-        last.alone_ns -= last.alone_ns / 64;
+    accounted = last.ran_ns + last.idle_ns - accounted + part_here(kswapd - kswapd_before);
+    others = is_first || accounted > at - last.ns ? 0 : at - last.ns - accounted;
+    if (others * 100 <= (at - last.ns) * OTHERS_PERCENT) {
+        last.alone_ns -= last.alone_ns / 4;
         return false;
     }
     last.alone_ns = last.alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : last.alone_ns * 2;

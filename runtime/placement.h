@@ -29,19 +29,16 @@ void placement_note_main_thread(void);
 void placement_after_fork(void);
 /*
  * The handler on duty is about to resolve a fault of tid, and to wake it. alone: no other thread has faulted for a
- * while. in_stream: faults bring in many pages each, so that there is much to evict meanwhile.
+ * while.
  */
-void placement_hold(struct weir_thread *self, int tid, bool alone, bool in_stream);
+void placement_hold(struct weir_thread *self, int tid, bool alone);
 /*
  * It has done so, and goes to where the next one had better be resolved. Not before: to be moved takes long. A handler
  * for faults of several threads runs wherever there is room.
  */
 void placement_follow(struct weir_thread *self, int tid, bool alone);
-/*
- * kswapd is about to run: it goes to where the thread is held, unless that streams. Whenever it or the handler unmaps
- * pages, the CPU of the other has to be told, unless it is the same one.
- */
-void placement_join(struct weir_thread *self);
+/* kswapd: a round of it is over. */
+void placement_note_kswapd(void);
 /*
  * The held thread has its affinity back when this returns, and keeps it for a moment. Any thread of the program's, in a
  * signal handler or a vfork child as well; weir may be down.

@@ -36,8 +36,8 @@ def sees_its_own(suite, way):
 
 
 def start(suite, seconds):
-    child = suite.start(suite.weir([suite.helper("affinity"), REGION, seconds], RAM), stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE)
+    child = suite.start(suite.weir([suite.helper("affinity"), REGION, seconds], RAM), session=False,
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     return child, child.pid if harness.NATIVE else harness.find_program(child.pid, "affinity")
 
 
@@ -79,13 +79,14 @@ def is_not_held_where_others_compute(suite):
     if len(cpus) < 2:
         raise harness.Skip("one CPU: there is nowhere else to go")
     child, pid = start(suite, "5")
-    time.sleep(1)
+    # By then it is some time until weir looks for the disk's CPU again, and for whether that has room.
+    time.sleep(2)
     # On the CPU where it is held somebody computes from now on.
     held = [cpus for cpus in watch(pid, 0.3) if cpus.isdigit()]
     harness.expect(held, "it was never held")
-    busy = suite.start(["taskset", "-c", held[-1], "sh", "-c", "while :; do :; done"])
-    time.sleep(1)
-    seen = watch(pid, 1)
+    busy = suite.start(["taskset", "-c", held[-1], "sh", "-c", "while :; do :; done"], session=False)
+    time.sleep(0.7)
+    seen = watch(pid, 0.6)
     busy.kill()
     end(child)
     there = seen.count(held[-1])

@@ -175,9 +175,10 @@ class Suite:
             return list(command)
         return [WEIR, "run", "--ram", str(int(ram_bytes)), "--swap", swap or self.swap_dir(), *options, "--", *command]
 
-    def start(self, command, **kwargs):
-        """Starts a program in a process group of its own, which does not outlive this test."""
-        child = subprocess.Popen(command, start_new_session=True, **kwargs)
+    def start(self, command, session=True, **kwargs):
+        """Starts a program in a process group of its own, which does not outlive this test. session: in a session of
+        its own as well, whose CPU time Linux shares out apart from that of others."""
+        child = subprocess.Popen(command, start_new_session=session, process_group=None if session else 0, **kwargs)
         self.children.append(child)
         return child
 
