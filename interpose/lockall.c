@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "interpose/interpose.h"
-#include "runtime/credentials.h"
+#include "runtime/bell.h"
 #include "runtime/runtime.h"
 #include "runtime/service.h"
 #include "runtime/sys.h"
@@ -20,7 +20,7 @@ static bool is_weirs(uintptr_t start, uintptr_t end) {
     uintptr_t arena = (uintptr_t)rt.arena, arena_end = arena + rt.config.ram_bytes;
 
     return (start < rt.region_end && end > rt.region_start) || (start < shadow_end && end > shadow) ||
-           (start < arena_end && end > arena) || credentials_hold(start, end);
+           (start < arena_end && end > arena) || bell_is_in(start, end);
 }
 
 static int hex_digit(char c) {

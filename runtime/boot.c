@@ -8,7 +8,7 @@
 
 #include "mm/watermark.h"
 #include "runtime/bytes.h"
-#include "runtime/credentials.h"
+#include "runtime/bell.h"
 #include "runtime/devices.h"
 #include "runtime/fork.h"
 #include "runtime/handler.h"
@@ -149,7 +149,7 @@ static bool open_userfaultfd(void) {
     if (!error)
         error = uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start);
     if (!error)
-        error = credentials_register();
+        error = bell_register();
     if (error)
         weir_say("userfaultfd cannot watch the managed range (error %d): run 'weir doctor'", -error);
     return !error;
@@ -212,7 +212,7 @@ bool runtime_boot(const struct weir_config *config, const char *stats_path) {
     nr_handlers = cpus < 2 ? 2 : cpus > (long)WEIR_MAX_HANDLERS ? WEIR_MAX_HANDLERS : (unsigned)cpus;
     stats_open(stats_path);
     placement_note_main_thread();
-    if (!threads_reserve() || !credentials_reserve() || !reserve_region() || !boot_machine() ||
+    if (!threads_reserve() || !bell_reserve() || !reserve_region() || !boot_machine() ||
         !boot_start_service(prepare_first))
         return false;
     atomic_store(&rt.up, true);

@@ -5,16 +5,14 @@
 #include <linux/capability.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "runtime/devices.h"
-#include "runtime/handler.h"
+#include "runtime/duty.h"
 #include "runtime/kswapd.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
 #include "runtime/thread.h"
-#include "runtime/uffd.h"
 
 /* A thread that was about to sleep when it was woken is woken again after this long. */
 #define WAKE_AGAIN_NS 1000000
@@ -23,22 +21,6 @@ static const struct weir_credentials *current; /* good while generation is being
 static _Atomic uint32_t generation;
 static _Atomic uint32_t taken; /* how often a thread has followed; a futex word */
 static _Atomic int failure;    /* a negative errno of one that could not */
-static uintptr_t bell;         /* a page that is never there */
-
-bool credentials_reserve(void) {
-    long page = sys6(SYS_mmap, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    bell = (uintptr_t)page;
-    return page > 0;
-}
-
-int credentials_register(void) {
-    return uffd_register(bell, PAGE_SIZE);
-}
-
-bool credentials_hold(uintptr_t start, uintptr_t end) {
-    return start < bell + PAGE_SIZE && end > bell;
-}
 
 void credentials_inherit(struct weir_thread *thread) {
     atomic_store(&thread->credentials, atomic_load(&generation));
@@ -110,25 +92,7 @@ void credentials_follow(struct weir_thread *self) {
     futex_wake(&taken, 1);
 }
 
-bool credentials_answer(uintptr_t addr) {
-    static const char zeros[PAGE_SIZE] __attribute__((aligned(4096)));
-
-    if (addr != bell)
-        return false;
-    uffd_copy(rt.uffd, bell, zeros, PAGE_SIZE, true);
-    return true;
-}
-
 /* -- having them taken --------------------------------------------------------------------------------------------- */
-
-/*
- * Nothing wakes a thread from reading a userfaultfd but a fault, and no signal may reach it: so the service thread, of
- * whom no handler wants anything, makes one.
- */
-void credentials_ring(void) {
-    (void)*(volatile const char *)bell;
-    sys3(SYS_madvise, bell, PAGE_SIZE, MADV_DONTNEED);
-}
 
 static bool all_have(uint32_t wanted) {
     for (unsigned role = 0; role < WEIR_MAX_THREADS; role++) {
@@ -157,8 +121,7 @@ long credentials_take(const struct weir_credentials *credentials) {
             break;
         kswapd_wake();
         stats_wake_clerk();
-        handler_wake_all();
-        credentials_ring();
+        duty_pass_all();
         if (!all_have(wanted))
             futex_wait(&taken, seen, WAKE_AGAIN_NS);
     }

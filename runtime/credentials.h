@@ -28,21 +28,10 @@ struct weir_credentials {
     uint32_t groups[];
 };
 
-/* Maps the page whose touch wakes the handler on duty. Once in a process's life. False: no memory. */
-bool credentials_reserve(void);
-/* Watches that page in the userfaultfd just opened. 0 or a negative errno. */
-int credentials_register(void);
-/* Does [start, end) reach into that page? */
-bool credentials_hold(uintptr_t start, uintptr_t end);
-
 /* Has each of weir's threads take these credentials; returns when all have. Service thread. */
 long credentials_take(const struct weir_credentials *credentials);
 /* The calling thread takes what it has not taken yet. Cheap if there is nothing. */
 void credentials_follow(struct weir_thread *self);
-/* Touches that page: the handler on duty has seen to everything that it had read before. Service thread. */
-void credentials_ring(void);
-/* A handler has read a fault: if it was made to wake it, ends it. */
-bool credentials_answer(uintptr_t addr);
 /* A thread that is about to start has the credentials of the one that starts it. */
 void credentials_inherit(struct weir_thread *thread);
 

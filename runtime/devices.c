@@ -5,7 +5,7 @@
 #include "mm/swapfile.h"
 #include "mm/vmscan.h"
 #include "runtime/device_table.h"
-#include "runtime/handler.h"
+#include "runtime/duty.h"
 #include "runtime/host.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
@@ -147,7 +147,7 @@ void devices_wait(uint64_t timeout_ns) {
 
     if (!file || !swap_file_busy(file))
         return;
-    handler_hand_over();
+    duty_hand_over();
     swap_file_wait(file, timeout_ns);
 }
 

@@ -70,12 +70,12 @@ static bool read_interrupts(struct counts *counts) {
     return true;
 }
 
-static bool has_room(int cpu, int used_cpu) {
+static bool has_room(int cpu, const cpu_set_t *used) {
     uint64_t busy = now.times[cpu].busy - last.times[cpu].busy;
     uint64_t ticks = busy + now.times[cpu].idle - last.times[cpu].idle;
     uint64_t own = (now.own_ns - last.own_ns) / CPU_TICK_NS;
 
-    if (cpu == used_cpu)
+    if (CPU_ISSET((size_t)cpu, used))
         busy -= own < busy ? own : busy;
     return ticks != 0 && busy * 100 <= ticks * BUSY_PERCENT;
 }
@@ -112,7 +112,7 @@ void disk_cpu_note_read(void) {
         stats_wake_clerk();
 }
 
-void disk_cpu_look(int used_cpu) {
+void disk_cpu_look(const cpu_set_t *used) {
     int cpu;
 
     now.ns = now_ns();
@@ -123,7 +123,7 @@ void disk_cpu_look(int used_cpu) {
     now.own_ns = process_ns();
     cpu = blind ? -1 : interrupted_cpu();
     if (last.ns)
-        atomic_store(&found, cpu >= 0 && has_room(cpu, used_cpu) ? cpu : -1);
+        atomic_store(&found, cpu >= 0 && has_room(cpu, used) ? cpu : -1);
     memcpy(&last, &now, sizeof(last));
     pause_ns = pause_ns ? pause_ns * 2 : PAUSE_MIN_NS;
     if (pause_ns > PAUSE_MAX_NS)

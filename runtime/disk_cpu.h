@@ -6,13 +6,14 @@
 #ifndef RUNTIME_DISK_CPU_H
 #define RUNTIME_DISK_CPU_H
 
+#include <sched.h>
+
 /* It, while it has room for the program; or -1. Any thread. */
 int disk_cpu(void);
 /* A thread that faults alone has been given a page from the swap file. Handlers. */
 void disk_cpu_note_read(void);
-/* The clerk: looks, if there has been enough to see since the last time. used_cpu: where the program computes, or -1.
- */
-void disk_cpu_look(int used_cpu);
+/* The clerk: looks, if there has been enough to see since the last time. used: where the program computes. */
+void disk_cpu_look(const cpu_set_t *used);
 void disk_cpu_after_fork(void);
 
 #endif

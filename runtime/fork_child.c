@@ -10,7 +10,7 @@
 
 #include "runtime/boot.h"
 #include "runtime/bytes.h"
-#include "runtime/credentials.h"
+#include "runtime/bell.h"
 #include "runtime/devices.h"
 #include "runtime/fork.h"
 #include "runtime/fork_channel.h"
@@ -62,7 +62,7 @@ static bool register_all(void) {
         at = area->end;
     }
     return (at == rt.region_end || uffd_register(at, rt.region_end - at) == 0) &&
-           uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && credentials_register() == 0;
+           uffd_register_shadow(rt.region_end, rt.region_end - rt.region_start) == 0 && bell_register() == 0;
 }
 
 /* A page is there, at addr: put there by Linux, when nobody answered its fault? */

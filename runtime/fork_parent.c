@@ -13,8 +13,8 @@
 
 #include "mm/memory.h"
 #include "runtime/bytes.h"
-#include "runtime/credentials.h"
 #include "runtime/devices.h"
+#include "runtime/duty.h"
 #include "runtime/fork.h"
 #include "runtime/fork_channel.h"
 #include "runtime/handler.h"
@@ -197,7 +197,7 @@ static void stop_serving(void) {
     if (atomic_compare_exchange_strong(&fork_state.child, &child, CHILD_GIVEN_UP)) {
         /* The event may have been read, but no more than that: it must not be taken for the next fork's. */
         if (rt.have_fork_event)
-            credentials_ring();
+            duty_pass_all();
         return;
     }
     sys3(SYS_write, stop_event, &one, sizeof(one));

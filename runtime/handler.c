@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "mm/vmscan.h"
+#include "runtime/bell.h"
 #include "runtime/credentials.h"
 #include "runtime/disk_cpu.h"
+#include "runtime/duty.h"
 #include "runtime/fork.h"
 #include "runtime/placement.h"
 #include "runtime/pressure.h"
@@ -21,56 +23,13 @@
 #include "runtime/uffd.h"
 #include "runtime/world.h"
 
-#define MESSAGES 16u
-
-static struct lock duty = {.rank = RANK_HOST};
-static struct weir_thread *_Atomic on_duty;
-
-/* Events read but not yet resolved; the one on duty owns them. */
-static struct uffd_msg queue[MESSAGES];
-static unsigned queue_first, queue_end;
-
 static _Atomic bool deferred;
 static _Atomic bool draining; /* somebody is in handler_drain_events */
 
-/* How many more faults count as those of several threads since another than the last one faulted. */
-#define SEVERAL_THREADS 64
-static int last_tid, several_threads;
-
 /* How many more faults count as those of a stream since the last that brought several pages. */
-#define STREAMING 64
-static int streaming;
+#define STREAMING 64u
 
 static _Atomic int room_fd = -1; /* of no use but for its number */
-
-/* On duty. */
-static void note_thread(int tid) {
-    if (tid != last_tid)
-        several_threads = SEVERAL_THREADS;
-    else if (several_threads)
-        several_threads--;
-    last_tid = tid;
-}
-
-static void take_duty(struct weir_thread *self) {
-    lock_acquire(rt.machine->platform, &duty);
-    atomic_store(&on_duty, self);
-}
-
-void handler_hand_over(void) {
-    struct weir_thread *self = weir_thread_self();
-
-    /* Where one thread faults alone, there is nobody to keep waiting, and waking another handler is work for nothing.
-     */
-    if (atomic_load(&on_duty) != self || several_threads == 0)
-        return;
-    atomic_store(&on_duty, NULL);
-    lock_release(rt.machine->platform, &duty);
-}
-
-void handler_wake_all(void) {
-    futex_wake(&duty.word, INT_MAX);
-}
 
 void handler_keep_room(void) {
     if (atomic_load(&room_fd) < 0)
@@ -85,41 +44,35 @@ static void make_room(void) {
         sys1(SYS_close, fd);
 }
 
-/* Reads what there is. On duty, or trying to get somebody unstuck: see handler_drain_events. */
-static void fill_queue(void) {
-    struct uffd_msg events[MESSAGES];
-    long got = sys3(SYS_read, rt.uffd, events, sizeof(events));
+/* Waits for an event. False: it is no page fault, or none at all. */
+static bool read_event(struct weir_thread *self, struct uffd_msg *ret_event) {
+    long got;
 
+    duty_read_begins(self);
+    got = sys3(SYS_read, rt.uffd, ret_event, sizeof(*ret_event));
+    duty_read_ends(self);
     if (got == -EMFILE)
         make_room();
-    queue_first = queue_end = 0;
-    for (unsigned i = 0; got > 0 && i < (size_t)got / sizeof(events[0]); i++) {
-        /* A fork's event first: until it is answered, the child waits and Linux refuses to change this process. */
-        if (events[i].event == UFFD_EVENT_FORK)
-            fork_child_born((int)events[i].arg.fork.ufd);
-        else if (events[i].event == UFFD_EVENT_PAGEFAULT)
-            queue[queue_end++] = events[i];
-    }
+    if (got != (long)sizeof(*ret_event))
+        return false;
+    if (ret_event->event == UFFD_EVENT_FORK)
+        fork_child_born((int)ret_event->arg.fork.ufd);
+    return ret_event->event == UFFD_EVENT_PAGEFAULT;
 }
 
 /*
- * Only an unannounced fork gets here (an announced one stops the world first). Who is on duty may wait for a lock that
- * we hold, and would never read the event: so we read what there is. A page fault among it is left to happen again,
- * unless we are on duty ourselves.
+ * Only an unannounced fork gets here (an announced one stops the world first). Who is to read may wait for a lock that
+ * we hold, and would never read the event: so we read what there is. A page fault among it is left to happen again.
  */
 void handler_drain_events(void) {
-    bool ours = atomic_load(&on_duty) == weir_thread_self();
     struct uffd_msg event;
     long got = 0;
 
     if (!atomic_exchange(&draining, true)) {
         uffd_set_blocking(rt.uffd, false);
-        while ((!ours || queue_end < MESSAGES) &&
-               ((got = sys3(SYS_read, rt.uffd, &event, sizeof(event))) == (long)sizeof(event))) {
+        while ((got = sys3(SYS_read, rt.uffd, &event, sizeof(event))) == (long)sizeof(event)) {
             if (event.event == UFFD_EVENT_FORK)
                 fork_child_born((int)event.arg.fork.ufd);
-            else if (ours)
-                queue[queue_end++] = event;
             else
                 uffd_wake((uintptr_t)event.arg.pagefault.address & PAGE_MASK, PAGE_SIZE);
         }
@@ -142,7 +95,7 @@ static bool enter_or_defer(int tid) {
     return true;
 }
 
-static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
+static void resolve(struct weir_thread *self, const struct uffd_msg *event, enum faulter who) {
     const struct platform *p = rt.machine->platform;
     uintptr_t addr = (uintptr_t)event->arg.pagefault.address & PAGE_MASK;
     bool write = event->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
@@ -162,8 +115,8 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         fork_fault_begins();
         self->task.flags |= PF_MEMALLOC;
     }
-    self->assists = several_threads == 0 && streaming == 0 && !forks;
-    placement_hold(self, tid, several_threads == 0);
+    self->assists = who == FAULTER_CLIENT && self->streaming == 0 && !forks;
+    placement_hold(self, tid, who);
     read_lock(p, &rt.mm->mmap_lock);
     result = handle_mm_fault(rt.mm, addr, write, &pages, NULL);
     read_unlock(p, &rt.mm->mmap_lock);
@@ -171,7 +124,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
     if (self->assists && kswapd_wants_assistance(rt.machine, 0))
         kswapd_assist(rt.machine, 0);
     self->assists = false;
-    streaming = pages > 1 ? STREAMING : streaming - (streaming > 0);
+    self->streaming = pages > 1 ? STREAMING : self->streaming - (self->streaming > 0);
 
     if (result == FAULT_SPURIOUS || result == FAULT_SIGBUS || result == FAULT_OOM) {
         if (protected)
@@ -179,7 +132,7 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
         uffd_wake(addr, PAGE_SIZE);
     }
     stats_fault(result, now_ns() - start);
-    if (result == FAULT_MAJOR && self->read_file && several_threads == 0)
+    if (result == FAULT_MAJOR && self->read_file && who == FAULTER_CLIENT)
         disk_cpu_note_read();
     /* A page that came back by copy has left its old one behind, which kswapd, asleep, does not see. */
     stale_drop(false);
@@ -190,27 +143,20 @@ static void resolve(struct weir_thread *self, const struct uffd_msg *event) {
 }
 
 void handler_run(struct weir_thread *self) {
+    struct uffd_msg event;
+    enum faulter who;
     int tid;
 
     self->pinned_cpu = -1;
     for (;;) {
         credentials_follow(self);
-        if (atomic_load(&on_duty) != self) {
-            take_duty(self);
-            continue;
-        }
-        if (queue_first == queue_end) {
-            fill_queue();
-            continue;
-        }
-        struct uffd_msg event = queue[queue_first++];
-
-        if (credentials_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
+        if (!duty_await(self) || !read_event(self, &event) ||
+            bell_answer((uintptr_t)event.arg.pagefault.address & PAGE_MASK))
             continue;
         tid = (int)event.arg.pagefault.feat.ptid;
-        note_thread(tid);
-        resolve(self, &event);
-        placement_follow(self, tid, several_threads == 0);
+        who = duty_note_fault(self, tid);
+        resolve(self, &event, who);
+        placement_follow(self, tid, who);
     }
 }
 
@@ -220,9 +166,7 @@ void handler_retry_deferred(void) {
 }
 
 void handler_after_fork(void) {
-    lock_init(&duty, RANK_HOST);
-    atomic_store(&on_duty, NULL);
-    queue_first = queue_end = 0;
+    duty_after_fork();
     atomic_store(&deferred, false);
     atomic_store(&draining, false);
     atomic_store(&room_fd, -1);

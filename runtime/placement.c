@@ -52,17 +52,49 @@ void placement_note_main_thread(void) {
  * waits for a page.
  */
 static _Atomic bool changing;
-static cpu_set_t affinity;              /* the held thread's own */
-static _Atomic int held_tid;            /* the thread that is held, or was last */
-static _Atomic int held_cpu = -1;       /* where it is held, or -1 */
-static _Atomic uint64_t hold_from;      /* nobody is to be held before */
-static _Atomic unsigned forks;          /* under way: nobody is to be held */
-static _Atomic int handler_tid;         /* who resolves its faults */
-static _Atomic uint32_t faults;         /* of the thread while it is held */
-static _Atomic uint32_t rounds;         /* of kswapd's, */
-static _Atomic uint32_t rounds_here;    /* and those that ended on the CPU where the thread is held */
-static _Atomic bool watched;            /* the clerk looks */
-static _Atomic bool disk_cpu_is_no_use; /* the program may not run there */
+/* By handler: whom it holds. */
+static struct hold {
+    cpu_set_t affinity;      /* the thread's own */
+    _Atomic int tid;         /* the thread that is held, or was last */
+    _Atomic int cpu;         /* where it is held, and one; 0: it is not */
+    _Atomic uint32_t faults; /* of the thread while it is held */
+    /* The handler's: its client's faults within this moment. */
+    uint64_t moment;
+    unsigned nr;
+    /* The clerk's: what it saw last. ns is 0 until it has looked. */
+    uint64_t ns, idle_ns, ran_ns, kswapd_ns;
+    uint32_t seen_faults, seen_rounds, seen_rounds_here;
+} holds[WEIR_MAX_HANDLERS];
+static _Atomic uint64_t hold_from;              /* nobody is to be held before */
+static _Atomic unsigned forks;                  /* under way: nobody is to be held */
+static _Atomic uint32_t rounds;                 /* of kswapd's, */
+static _Atomic uint32_t rounds_at[CPU_SETSIZE]; /* and how many ended on each CPU */
+static _Atomic bool watched;                    /* the clerk looks */
+static _Atomic bool disk_cpu_is_no_use;         /* the program may not run there */
+
+static struct hold *hold_of(const struct weir_thread *handler) {
+    return &holds[handler->cpu - THREAD_HANDLER0];
+}
+
+/* Where it is held, or -1. */
+static int held_cpu(const struct hold *hold) {
+    return atomic_load_explicit(&hold->cpu, memory_order_relaxed) - 1;
+}
+
+/* Is a thread of another handler's held there? */
+static bool is_taken(int cpu, const struct hold *by) {
+    for (const struct hold *hold = holds; hold < holds + WEIR_MAX_HANDLERS; hold++)
+        if (hold != by && held_cpu(hold) == cpu)
+            return true;
+    return false;
+}
+
+static bool is_anybody_held(void) {
+    for (const struct hold *hold = holds; hold < holds + WEIR_MAX_HANDLERS; hold++)
+        if (atomic_load(&hold->cpu))
+            return true;
+    return false;
+}
 
 static cpu_set_t just(int cpu) {
     cpu_set_t cpus;
@@ -86,48 +118,56 @@ static long get_affinity(int tid, cpu_set_t *cpus) {
 }
 
 /* Is this what weir has given the thread that is held? Else somebody else has given it another affinity since. */
-static bool is_narrowed(const cpu_set_t *cpus) {
-    int cpu = atomic_load(&held_cpu);
+static bool is_narrowed(const struct hold *hold, const cpu_set_t *cpus) {
+    int cpu = held_cpu(hold);
 
     return cpu >= 0 && CPU_COUNT(cpus) == 1 && CPU_ISSET((size_t)cpu, cpus);
 }
 
 /* Changing. */
-static bool narrow(int tid, int cpu) {
+static bool narrow(struct hold *hold, int tid, int cpu) {
     cpu_set_t cpus;
 
     if (get_affinity(tid, &cpus) < 0)
         return false;
-    if (!is_narrowed(&cpus))
-        affinity = cpus;
-    if (!CPU_ISSET((size_t)cpu, &affinity)) {
+    if (tid != atomic_load(&hold->tid) || !is_narrowed(hold, &cpus))
+        hold->affinity = cpus;
+    if (!CPU_ISSET((size_t)cpu, &hold->affinity)) {
         if (cpu == disk_cpu())
             atomic_store(&disk_cpu_is_no_use, true);
         return false;
     }
     cpus = just(cpu);
-    if (CPU_COUNT(&affinity) < 2 || sys3(SYS_sched_setaffinity, tid, sizeof(cpus), &cpus) < 0)
+    if (CPU_COUNT(&hold->affinity) < 2 || sys3(SYS_sched_setaffinity, tid, sizeof(cpus), &cpus) < 0)
         return false;
-    atomic_store(&held_tid, tid);
-    atomic_store(&held_cpu, cpu);
+    atomic_store(&hold->tid, tid);
+    atomic_store(&hold->cpu, cpu + 1);
     return true;
 }
 
 /* Changing. False: the caller may not do it (another user's thread asks); then somebody else has to. */
-static bool widen(void) {
-    int tid = atomic_load(&held_tid);
+static bool widen(struct hold *hold) {
+    int tid = atomic_load(&hold->tid);
     cpu_set_t cpus;
 
-    if (atomic_load(&held_cpu) < 0)
+    if (atomic_load(&hold->cpu) == 0)
         return true;
-    if (get_affinity(tid, &cpus) >= 0 && is_narrowed(&cpus)) {
-        long result = sys3(SYS_sched_setaffinity, tid, sizeof(affinity), &affinity);
+    if (get_affinity(tid, &cpus) >= 0 && is_narrowed(hold, &cpus)) {
+        long result = sys3(SYS_sched_setaffinity, tid, sizeof(hold->affinity), &hold->affinity);
 
         if (result < 0 && result != -ESRCH)
             return false;
     }
-    atomic_store(&held_cpu, -1);
+    atomic_store(&hold->cpu, 0);
     return true;
+}
+
+static bool widen_all(void) {
+    bool done = true;
+
+    for (struct hold *hold = holds; hold < holds + WEIR_MAX_HANDLERS; hold++)
+        done = widen(hold) && done;
+    return done;
 }
 
 static void leave_alone(uint64_t ns) {
@@ -150,7 +190,7 @@ void placement_let_go(void) {
         return;
     leave_alone(LEAVE_ALONE_NS);
     /* Whoever is about to hold it has taken `changing` before it looked at hold_from. */
-    if (atomic_load(&held_cpu) < 0 && !atomic_load(&changing))
+    if (!is_anybody_held() && !atomic_load(&changing))
         return;
     /* A handler of the program's may get here as well. */
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(all));
@@ -158,7 +198,7 @@ void placement_let_go(void) {
         bool done = false;
 
         if (try_change()) {
-            done = widen();
+            done = widen_all();
             end_change();
         }
         if (done)
@@ -178,36 +218,38 @@ void placement_fork_ends(void) {
     atomic_fetch_sub(&forks, 1);
 }
 
-/* The handler on duty: is it worth while, and allowed? */
-static bool is_to_be_held(void) {
-    static uint64_t since;
-    static unsigned nr;
+/* Is it worth while, and allowed? */
+static bool is_to_be_held(struct hold *hold) {
     uint64_t at = now_ns();
 
-    if (at - since > MOMENT_NS) {
-        since = at;
-        nr = 0;
+    if (at - hold->moment > MOMENT_NS) {
+        hold->moment = at;
+        hold->nr = 0;
     }
-    return ++nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
+    return ++hold->nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
 }
 
-void placement_hold(struct weir_thread *self, int tid, bool alone) {
-    int cpu = self->pinned_cpu, held = atomic_load_explicit(&held_cpu, memory_order_relaxed);
+void placement_hold(struct weir_thread *self, int tid, enum faulter who) {
+    struct hold *hold = hold_of(self);
+    int cpu = self->pinned_cpu, held = held_cpu(hold);
     bool is_held;
 
-    atomic_store_explicit(&handler_tid, self->tid, memory_order_relaxed);
-    if (held >= 0 && (!alone || tid != atomic_load_explicit(&held_tid, memory_order_relaxed)) && try_change()) {
-        widen();
+    if (who == FAULTER_ANOTHER)
+        return;
+    if (held >= 0 && (who == FAULTER_CROWD || tid != atomic_load_explicit(&hold->tid, memory_order_relaxed)) &&
+        try_change()) {
+        widen(hold);
         end_change();
-        held = -1;
+        held = held_cpu(hold);
     }
-    if (!alone)
+    if (who == FAULTER_CROWD)
         return;
     if (held >= 0)
-        atomic_fetch_add_explicit(&faults, 1, memory_order_relaxed);
-    if (cpu < 0 || cpu == held || !is_to_be_held() || !try_change())
+        atomic_fetch_add_explicit(&hold->faults, 1, memory_order_relaxed);
+    if (cpu < 0 || cpu == held || is_taken(cpu, hold) || !is_to_be_held(hold) || !try_change())
         return;
-    is_held = now_ns() >= atomic_load(&hold_from) && atomic_load(&forks) == 0 && narrow(tid, cpu);
+    is_held = now_ns() >= atomic_load(&hold_from) && atomic_load(&forks) == 0 && !is_taken(cpu, hold) &&
+              narrow(hold, tid, cpu);
     end_change();
     if (is_held)
         have_it_watched();
@@ -232,22 +274,33 @@ static void go_to(struct weir_thread *self, int cpu) {
         atomic_store(&disk_cpu_is_no_use, true);
 }
 
-static int cpu_to_follow(int tid) {
+static int cpu_to_follow(const struct hold *hold, int tid) {
     int cpu = atomic_load_explicit(&disk_cpu_is_no_use, memory_order_relaxed) ? -1 : disk_cpu();
     unsigned here = 0;
+    cpu_set_t cpus;
 
-    if (cpu < 0)
-        cpu = atomic_load_explicit(&held_cpu, memory_order_relaxed);
+    if (cpu < 0 || is_taken(cpu, hold))
+        cpu = held_cpu(hold);
     if (cpu < 0 && tid == main_tid && main_cpu)
-        return (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
+        cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);
     /* Of other threads nobody knows where they are: they are brought to where the handler is. */
     if (cpu < 0 && sys3(SYS_getcpu, &here, NULL, NULL) == 0)
         cpu = (int)here;
-    return cpu;
+    if (cpu < 0 || !is_taken(cpu, hold))
+        return cpu;
+    if (get_affinity(tid, &cpus) < 0)
+        return -1;
+    for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((size_t)cpu, &cpus) && !is_taken(cpu, hold))
+            return cpu;
+    return -1;
 }
 
-void placement_follow(struct weir_thread *self, int tid, bool alone) {
-    go_to(self, alone ? cpu_to_follow(tid) : -1);
+void placement_follow(struct weir_thread *self, int tid, enum faulter who) {
+    if (who == FAULTER_CLIENT)
+        go_to(self, cpu_to_follow(hold_of(self), tid));
+    else if (who == FAULTER_CROWD)
+        go_to(self, -1);
 }
 
 void placement_note_kswapd(void) {
@@ -255,19 +308,13 @@ void placement_note_kswapd(void) {
 
     sys3(SYS_getcpu, &cpu, NULL, NULL);
     atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
-    if ((int)cpu == atomic_load_explicit(&held_cpu, memory_order_relaxed))
-        atomic_fetch_add_explicit(&rounds_here, 1, memory_order_relaxed);
+    if (cpu < CPU_SETSIZE)
+        atomic_fetch_add_explicit(&rounds_at[cpu], 1, memory_order_relaxed);
 }
 
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
-/* The clerk's: what it saw last, and for how long it has left the thread alone because of others. */
-static struct {
-    uint64_t ns, idle_ns, ran_ns, kswapd_ns;
-    int handler_tid;
-    uint32_t faults;
-    uint64_t alone_ns;
-} last;
+static uint64_t alone_ns; /* the clerk's: for how long it has left threads alone because of others */
 
 /* How long the thread has run: its schedstat. False: that cannot be seen. */
 static bool add_run_time(int tid, uint64_t *ns) {
@@ -291,87 +338,109 @@ static bool add_run_time(int tid, uint64_t *ns) {
     return is_there;
 }
 
-/* Of what kswapd ran, as much as of its rounds ended here. */
-static uint64_t part_here(uint64_t ns) {
-    uint32_t all = atomic_exchange(&rounds, 0), here = atomic_exchange(&rounds_here, 0);
+/* What kswapd has run since the last look, as much of it as of its rounds ended here. */
+static uint64_t kswapd_ran_here(struct hold *hold, int cpu, uint64_t ran) {
+    uint32_t all = atomic_load(&rounds), here = atomic_load(&rounds_at[cpu]);
+    uint32_t rounds_since = all - hold->seen_rounds, here_since = here - hold->seen_rounds_here;
+    uint64_t since = ran - hold->kswapd_ns;
 
-    return all ? ns / all * here : 0;
+    hold->seen_rounds = all;
+    hold->seen_rounds_here = here;
+    hold->kswapd_ns = ran;
+    return rounds_since ? since / rounds_since * here_since : 0;
 }
 
 /* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
-static bool others_want_it(uint64_t at) {
+static bool others_want_it(struct hold *hold, uint64_t at) {
     static struct cpu_times times[CPU_SETSIZE];
-    int handler = atomic_load(&handler_tid), cpu = atomic_load(&held_cpu);
-    bool is_first = last.ns == 0 || handler != last.handler_tid;
-    uint64_t ran = 0, kswapd = 0, accounted = last.ran_ns + last.idle_ns, kswapd_before = last.kswapd_ns, others;
+    int cpu = held_cpu(hold);
+    uint64_t ran = 0, kswapd = 0, accounted = hold->ran_ns + hold->idle_ns, elapsed = at - hold->ns, others;
 
-    if (cpu < 0 || !cpu_times_read(times, CPU_SETSIZE) || !add_run_time(atomic_load(&held_tid), &ran) ||
-        !add_run_time(handler, &ran) || !add_run_time(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd)) {
-        last.alone_ns = LEAVE_ALONE_MAX_NS;
+    if (cpu < 0 || !cpu_times_read(times, CPU_SETSIZE) || !add_run_time(atomic_load(&hold->tid), &ran) ||
+        !add_run_time(weir_thread_of(THREAD_HANDLER0 + (unsigned)(hold - holds))->tid, &ran) ||
+        !add_run_time(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd)) {
+        alone_ns = LEAVE_ALONE_MAX_NS;
         return true;
     }
-    last.idle_ns = times[cpu].idle * CPU_TICK_NS;
-    last.ran_ns = ran;
-    last.kswapd_ns = kswapd;
-    last.handler_tid = handler;
-    accounted = last.ran_ns + last.idle_ns - accounted + part_here(kswapd - kswapd_before);
-    others = is_first || accounted > at - last.ns ? 0 : at - last.ns - accounted;
-    if (others * 100 <= (at - last.ns) * OTHERS_PERCENT) {
-        last.alone_ns -= last.alone_ns / 4;
+    hold->idle_ns = times[cpu].idle * CPU_TICK_NS;
+    hold->ran_ns = ran;
+    accounted = hold->ran_ns + hold->idle_ns - accounted + kswapd_ran_here(hold, cpu, kswapd);
+    others = hold->ns == 0 || accounted > elapsed ? 0 : elapsed - accounted;
+    if (others * 100 <= elapsed * OTHERS_PERCENT) {
+        alone_ns -= alone_ns / 4;
         return false;
     }
-    last.alone_ns = last.alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : last.alone_ns * 2;
-    if (last.alone_ns > LEAVE_ALONE_MAX_NS)
-        last.alone_ns = LEAVE_ALONE_MAX_NS;
+    alone_ns = alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : alone_ns * 2;
+    if (alone_ns > LEAVE_ALONE_MAX_NS)
+        alone_ns = LEAVE_ALONE_MAX_NS;
     return true;
 }
 
 /* Is it to be let go now? On the first look it has only just been held. */
-static bool is_to_be_let_go(uint64_t at) {
-    uint32_t seen = atomic_load(&faults);
-    bool idle = last.ns != 0 && seen == last.faults;
+static bool is_to_be_let_go(struct hold *hold, uint64_t at) {
+    uint32_t seen = atomic_load(&hold->faults);
+    bool idle = hold->ns != 0 && seen == hold->seen_faults;
 
-    last.faults = seen;
+    hold->seen_faults = seen;
     if (idle || at < atomic_load(&hold_from))
         return true;
-    if (last.ns != 0 && at - last.ns < JUDGE_NS)
+    if (hold->ns != 0 && at - hold->ns < JUDGE_NS)
         return false;
-    if (!others_want_it(at)) {
-        last.ns = at;
-        return false;
+    if (others_want_it(hold, at)) {
+        leave_alone(alone_ns);
+        return true;
     }
-    leave_alone(last.alone_ns);
-    return true;
+    hold->ns = at;
+    return false;
+}
+
+/* Lets go of those that are not to be held any longer. Returns whether somebody stays. */
+static bool look_after_all(bool *ret_done) {
+    uint64_t at = now_ns();
+    bool stays = false, go[WEIR_MAX_HANDLERS] = {false}, any = false;
+
+    for (unsigned i = 0; i < WEIR_MAX_HANDLERS; i++) {
+        go[i] = held_cpu(&holds[i]) >= 0 && is_to_be_let_go(&holds[i], at);
+        any = any || go[i];
+        stays = stays || (held_cpu(&holds[i]) >= 0 && !go[i]);
+        if (go[i] || held_cpu(&holds[i]) < 0)
+            holds[i].ns = 0;
+    }
+    *ret_done = !any;
+    if (!any || !try_change())
+        return stays;
+    *ret_done = true;
+    for (unsigned i = 0; i < WEIR_MAX_HANDLERS; i++)
+        if (go[i] && !widen(&holds[i]))
+            *ret_done = false;
+    end_change();
+    return stays;
 }
 
 bool placement_watch(void) {
-    bool done = true;
+    cpu_set_t used;
+    bool done;
 
-    disk_cpu_look(atomic_load(&held_cpu));
+    CPU_ZERO(&used);
+    for (unsigned i = 0; i < WEIR_MAX_HANDLERS; i++)
+        if (held_cpu(&holds[i]) >= 0)
+            CPU_SET((size_t)held_cpu(&holds[i]), &used);
+    disk_cpu_look(&used);
     if (!atomic_load(&watched))
         return false;
-    if (atomic_load(&held_cpu) >= 0 && !is_to_be_let_go(now_ns()))
-        return true;
-    /* Either we see that it is held, or whoever holds it sees that nobody looks. */
+    /* Before it looks: either we see that somebody is held, or whoever holds it sees that nobody looks. */
     atomic_store(&watched, false);
-    last.ns = 0;
-    if (try_change()) {
-        done = widen();
-        end_change();
-    } else {
-        done = false;
-    }
-    if (!done)
+    if (look_after_all(&done) || !done)
         atomic_store(&watched, true);
-    return !done;
+    return atomic_load(&watched);
 }
 
 void placement_after_fork(void) {
-    atomic_store(&held_cpu, -1);
+    memset(holds, 0, sizeof(holds));
     atomic_store(&changing, false);
     atomic_store(&watched, false);
     atomic_store(&hold_from, 0);
     atomic_store(&forks, 0);
-    memset(&last, 0, sizeof(last));
+    alone_ns = 0;
     disk_cpu_after_fork();
 }

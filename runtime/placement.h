@@ -19,6 +19,8 @@
 
 #include <stdbool.h>
 
+#include "runtime/duty.h"
+
 /* How often the clerk looks after a thread that is held. */
 #define PLACEMENT_WATCH_NS 4000000
 
@@ -27,16 +29,11 @@ struct weir_thread;
 /* The calling thread is the program's main thread, whose restartable-sequence area says on which CPU it runs. */
 void placement_note_main_thread(void);
 void placement_after_fork(void);
-/*
- * The handler on duty is about to resolve a fault of tid, and to wake it. alone: no other thread has faulted for a
- * while.
+/* A handler is about to resolve a fault of tid, and to wake it. */
+void placement_hold(struct weir_thread *self, int tid, enum faulter who);
+/* It has done so, and goes to where its client's next one had better be resolved. Not before: to be moved takes long.
  */
-void placement_hold(struct weir_thread *self, int tid, bool alone);
-/*
- * It has done so, and goes to where the next one had better be resolved. Not before: to be moved takes long. A handler
- * for faults of several threads runs wherever there is room.
- */
-void placement_follow(struct weir_thread *self, int tid, bool alone);
+void placement_follow(struct weir_thread *self, int tid, enum faulter who);
 /* kswapd: a round of it is over. */
 void placement_note_kswapd(void);
 /*

@@ -10,7 +10,7 @@
 #include "runtime/bytes.h"
 #include "runtime/device_table.h"
 #include "runtime/devices.h"
-#include "runtime/handler.h"
+#include "runtime/duty.h"
 #include "runtime/runtime.h"
 #include "runtime/stale.h"
 #include "runtime/sys.h"
@@ -93,7 +93,7 @@ void devices_swap_read(void *host, const swp_entry_t *entries, struct page *cons
         swap_file_meanwhile_fn *meanwhile = self->assists && kswapd_wants_assistance(rt.machine, 0) ? assist : NULL;
         uint64_t start;
 
-        handler_hand_over();
+        duty_hand_over();
         start = now_ns();
         swap_store_read_file(store, entries, nr, self->staging, status, meanwhile);
         /* What is done meanwhile may take longer than the file does. */

@@ -40,6 +40,7 @@ struct weir_thread {
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
     int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
     bool assists;                 /* handlers: reclaim in kswapd's place while they wait for the swap file */
+    unsigned streaming;           /* handlers: so many more faults count as those of a stream */
 };
 
 /* Reserves the stacks; once in a process's life. False: no memory. */
