@@ -34,6 +34,12 @@ bool bell_answer(uintptr_t addr) {
 
     if (addr != bell)
         return false;
-    uffd_copy(rt.uffd, bell, zeros, PAGE_SIZE, true);
+    /* Refused while a fork's event waits to be read, which comes after faults: it rings again then. */
+    if (uffd_copy(rt.uffd, bell, zeros, PAGE_SIZE, true) < 0)
+        bell_wake();
     return true;
+}
+
+void bell_wake(void) {
+    uffd_wake(bell, PAGE_SIZE);
 }

@@ -19,5 +19,7 @@ bool bell_is_in(uintptr_t start, uintptr_t end);
 void bell_ring(void);
 /* A handler has read a fault: if it was this one, ends it. */
 bool bell_answer(uintptr_t addr);
+/* Whoever rings, if somebody does, rings again. */
+void bell_wake(void);
 
 #endif

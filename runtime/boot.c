@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "mm/watermark.h"
 #include "runtime/bytes.h"
@@ -206,10 +205,9 @@ bool boot_start_service(bool (*prepare)(void)) {
 }
 
 bool runtime_boot(const struct weir_config *config, const char *stats_path) {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
     rt.config = *config;
-    nr_handlers = cpus < 2 ? 2 : cpus > (long)WEIR_MAX_HANDLERS ? WEIR_MAX_HANDLERS : (unsigned)cpus;
+    /* They wait for the disk most of the time, so there may be more of them than CPUs; each has its staging buffer. */
+    nr_handlers = config->ram_bytes < SMALL_RAM_BYTES ? 2 : WEIR_MAX_HANDLERS;
     stats_open(stats_path);
     placement_note_main_thread();
     if (!threads_reserve() || !bell_reserve() || !reserve_region() || !boot_machine() ||

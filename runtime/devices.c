@@ -16,8 +16,6 @@
 
 /* The file is grown while fewer slots than this are free: 64 MiB ahead. */
 #define GROW_AHEAD 16384u
-/* Of less RAM than this the file's buffers would be a good part. */
-#define SMALL_RAM_BYTES (UINT64_C(128) << 20)
 /* Pages get slots of the file, and go to the pool under those; slots of the pool's own are for when the file has none.
  */
 #define FILE_PRIORITY 2

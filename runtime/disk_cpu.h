@@ -10,7 +10,7 @@
 
 /* It, while it has room for the program; or -1. Any thread. */
 int disk_cpu(void);
-/* A thread that faults alone has been given a page from the swap file. Handlers. */
+/* A handler has given its client a page from the swap file. */
 void disk_cpu_note_read(void);
 /* The clerk: looks, if there has been enough to see since the last time. used: where the program computes. */
 void disk_cpu_look(const cpu_set_t *used);

@@ -119,8 +119,10 @@ bool duty_await(struct weir_thread *self) {
     struct weir_thread *nobody = NULL;
     unsigned me = index_of(self);
 
-    if (is_to_pass(me))
+    if (is_to_pass(me)) {
         pass(me);
+        return false;
+    }
     if (may_take_duty())
         atomic_compare_exchange_strong(&on_duty, &nobody, self);
     if (!may_read(me))
@@ -193,14 +195,15 @@ enum faulter duty_note_fault(struct weir_thread *self, int tid) {
 
     lock_acquire(p, &clients_lock);
     client = find_client(tid);
-    changed = others_age(client);
+    /* In a crowd it is one handler's turn, whoever are clients. */
+    changed = others_age(client) && !atomic_load(&crowd);
     if (atomic_load(&crowd) && client && atomic_fetch_sub(&crowd, 1) == 1) {
         atomic_store(&on_duty, NULL);
         changed = true;
     }
     if (!client && (client = free_client(index_of(self)))) {
         atomic_store(&client->tid, tid);
-        changed = true;
+        changed = !atomic_load(&crowd);
     } else if (!client) {
         changed = changed || !atomic_load(&crowd);
         atomic_store(&crowd, STAYS);
@@ -218,12 +221,13 @@ enum faulter duty_note_fault(struct weir_thread *self, int tid) {
 
 void duty_pass_all(void) {
     atomic_fetch_add(&wanted, 1);
+    /* Once: whoever has passed is to sleep on, and not be quicker at the bell than who has not. */
+    wake(INT_MAX);
     for (;;) {
         uint32_t seen = atomic_load(&passes);
 
         if (all_have_passed())
             break;
-        wake(INT_MAX);
         bell_ring();
         if (!all_have_passed())
             futex_wait(&passes, seen, RING_AGAIN_NS);

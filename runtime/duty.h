@@ -27,12 +27,9 @@ void duty_read_begins(struct weir_thread *self);
 void duty_read_ends(struct weir_thread *self);
 /* A handler has read a fault of that thread. */
 enum faulter duty_note_fault(struct weir_thread *self, int tid);
-/* The calling handler, if it is one, is about to wait for a device or to reclaim: in a crowd another takes the duty. */
+/* The calling handler, if it is one, is about to wait for a device: in a crowd another takes the duty. */
 void duty_hand_over(void);
-/*
- * Returns when each handler has seen to whatever it had read when this was called, and has looked around. Service
- * thread.
- */
+/* Each handler has seen to whatever it had read, and looks around before it reads again. Service thread. */
 void duty_pass_all(void);
 void duty_after_fork(void);
 

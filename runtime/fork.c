@@ -51,7 +51,7 @@ extern void _IO_list_unlock(void);
 extern void _IO_list_resetlock(void);
 
 /*
- * A handler that ran between here and fork_parent could wait for a page that nobody brings: the handler on duty is busy
+ * A handler that ran between here and fork_parent could wait for a page that nobody brings: weir's may all be busy
  * with the child, which waits for us.
  */
 static uint64_t block_signals(void) {

@@ -315,12 +315,12 @@ void fork_child_born(int child_uffd) {
         sys1(SYS_close, child_uffd);
         return;
     }
-    fork_state.child_uffd = child_uffd;
     if (!atomic_compare_exchange_strong(&fork_state.child, &awaited, CHILD_BORN)) {
         /* It is gone already, and so is who waited for it. */
         sys1(SYS_close, child_uffd);
         return;
     }
+    fork_state.child_uffd = child_uffd;
     /* A child that is not going to get it must not wait for it, nor its parent for the child. */
     if (fork_state.channel >= 0 && send_message(fork_state.channel, "u", 1, &child_uffd, 1) != 1)
         sys2(SYS_shutdown, fork_state.channel, SHUT_RDWR);

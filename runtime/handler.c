@@ -37,11 +37,12 @@ void handler_keep_room(void) {
 }
 
 /* A fork waits until its event is read, and reading it takes a descriptor. */
-static void make_room(void) {
+static bool make_room(void) {
     int fd = atomic_exchange(&room_fd, -1);
 
     if (fd >= 0)
         sys1(SYS_close, fd);
+    return fd >= 0;
 }
 
 /* Waits for an event. False: it is no page fault, or none at all. */
@@ -50,9 +51,10 @@ static bool read_event(struct weir_thread *self, struct uffd_msg *ret_event) {
 
     duty_read_begins(self);
     got = sys3(SYS_read, rt.uffd, ret_event, sizeof(*ret_event));
+    /* Nobody is woken again for an event that has been put back. */
+    if (got == -EMFILE && make_room())
+        got = sys3(SYS_read, rt.uffd, ret_event, sizeof(*ret_event));
     duty_read_ends(self);
-    if (got == -EMFILE)
-        make_room();
     if (got != (long)sizeof(*ret_event))
         return false;
     if (ret_event->event == UFFD_EVENT_FORK)
@@ -60,27 +62,49 @@ static bool read_event(struct weir_thread *self, struct uffd_msg *ret_event) {
     return ret_event->event == UFFD_EVENT_PAGEFAULT;
 }
 
+/* Whatever waits in any range that is watched is looked at again. */
+static void wake_everybody(void) {
+    size_t len = rt.region_end - rt.region_start;
+
+    uffd_wake(rt.region_start, len);
+    uffd_wake(rt.region_start + (uintptr_t)rt.shadow_offset, len);
+    bell_wake();
+}
+
+/* Reads all events without waiting. Returns what read(2) said last. */
+static long drain(void) {
+    struct uffd_msg event;
+    bool faults = false;
+    long got;
+
+    uffd_set_blocking(rt.uffd, false);
+    while ((got = sys3(SYS_read, rt.uffd, &event, sizeof(event))) == (long)sizeof(event)) {
+        if (event.event == UFFD_EVENT_FORK) {
+            /* It may take long, and those that read spin meanwhile if they must not wait. */
+            uffd_set_blocking(rt.uffd, true);
+            fork_child_born((int)event.arg.fork.ufd);
+            uffd_set_blocking(rt.uffd, false);
+        } else {
+            faults = true;
+        }
+    }
+    uffd_set_blocking(rt.uffd, true);
+    /* Not one by one: each would come again at once, and faults are read before the fork. */
+    if (faults)
+        wake_everybody();
+    return got;
+}
+
 /*
  * Only an unannounced fork gets here (an announced one stops the world first). Who is to read may wait for a lock that
  * we hold, and would never read the event: so we read what there is. A page fault among it is left to happen again.
  */
 void handler_drain_events(void) {
-    struct uffd_msg event;
-    long got = 0;
-
     if (!atomic_exchange(&draining, true)) {
-        uffd_set_blocking(rt.uffd, false);
-        while ((got = sys3(SYS_read, rt.uffd, &event, sizeof(event))) == (long)sizeof(event)) {
-            if (event.event == UFFD_EVENT_FORK)
-                fork_child_born((int)event.arg.fork.ufd);
-            else
-                uffd_wake((uintptr_t)event.arg.pagefault.address & PAGE_MASK, PAGE_SIZE);
-        }
-        uffd_set_blocking(rt.uffd, true);
+        if (drain() == -EMFILE)
+            make_room();
         atomic_store(&draining, false);
     }
-    if (got == -EMFILE)
-        make_room();
     sys0(SYS_sched_yield);
 }
 

@@ -33,7 +33,7 @@ void placement_note_main_thread(void) {
 
 /* -- holding the program's thread. ------------------------------------------------------------------------------- */
 
-/* A thread is held once it has faulted so often, alone, within a moment. */
+/* A thread is held once it has faulted so often within a moment. */
 #define HOLD_AFTER 32u
 #define MOMENT_NS UINT64_C(20000000)
 /* If others have run on its CPU for more than this, over so long, they want it: Linux tells of hundredths of seconds.
@@ -58,12 +58,15 @@ static struct hold {
     _Atomic int tid;         /* the thread that is held, or was last */
     _Atomic int cpu;         /* where it is held, and one; 0: it is not */
     _Atomic uint32_t faults; /* of the thread while it is held */
-    /* The handler's: its client's faults within this moment. */
+    /* The handler's: its client, and the faults of that within this moment. */
+    int client;
     uint64_t moment;
     unsigned nr;
-    /* The clerk's: what it saw last. ns is 0 until it has looked. */
-    uint64_t ns, idle_ns, ran_ns, kswapd_ns;
+    _Atomic uint64_t from; /* nobody is to be held here before */
+    /* The clerk's: what it saw last, of whom; ns is 0 until it has looked. And for how long it last kept away. */
+    uint64_t ns, idle_ns, ran_ns, kswapd_ns, alone_ns;
     uint32_t seen_faults, seen_rounds, seen_rounds_here;
+    int seen_tid;
 } holds[WEIR_MAX_HANDLERS];
 static _Atomic uint64_t hold_from;              /* nobody is to be held before */
 static _Atomic unsigned forks;                  /* under way: nobody is to be held */
@@ -124,27 +127,6 @@ static bool is_narrowed(const struct hold *hold, const cpu_set_t *cpus) {
     return cpu >= 0 && CPU_COUNT(cpus) == 1 && CPU_ISSET((size_t)cpu, cpus);
 }
 
-/* Changing. */
-static bool narrow(struct hold *hold, int tid, int cpu) {
-    cpu_set_t cpus;
-
-    if (get_affinity(tid, &cpus) < 0)
-        return false;
-    if (tid != atomic_load(&hold->tid) || !is_narrowed(hold, &cpus))
-        hold->affinity = cpus;
-    if (!CPU_ISSET((size_t)cpu, &hold->affinity)) {
-        if (cpu == disk_cpu())
-            atomic_store(&disk_cpu_is_no_use, true);
-        return false;
-    }
-    cpus = just(cpu);
-    if (CPU_COUNT(&hold->affinity) < 2 || sys3(SYS_sched_setaffinity, tid, sizeof(cpus), &cpus) < 0)
-        return false;
-    atomic_store(&hold->tid, tid);
-    atomic_store(&hold->cpu, cpu + 1);
-    return true;
-}
-
 /* Changing. False: the caller may not do it (another user's thread asks); then somebody else has to. */
 static bool widen(struct hold *hold) {
     int tid = atomic_load(&hold->tid);
@@ -162,6 +144,31 @@ static bool widen(struct hold *hold) {
     return true;
 }
 
+/* Changing. */
+static bool narrow(struct hold *hold, int tid, int cpu) {
+    cpu_set_t cpus;
+
+    /* Whom the handler has held so far, and the thread itself, if another handler has held it, have their own back. */
+    for (struct hold *other = holds; other < holds + WEIR_MAX_HANDLERS; other++)
+        if ((other == hold) != (atomic_load(&other->tid) == tid) && !widen(other))
+            return false;
+    if (get_affinity(tid, &cpus) < 0)
+        return false;
+    if (!is_narrowed(hold, &cpus))
+        hold->affinity = cpus;
+    if (!CPU_ISSET((size_t)cpu, &hold->affinity)) {
+        if (cpu == disk_cpu())
+            atomic_store(&disk_cpu_is_no_use, true);
+        return false;
+    }
+    cpus = just(cpu);
+    if (CPU_COUNT(&hold->affinity) < 2 || sys3(SYS_sched_setaffinity, tid, sizeof(cpus), &cpus) < 0)
+        return false;
+    atomic_store(&hold->tid, tid);
+    atomic_store(&hold->cpu, cpu + 1);
+    return true;
+}
+
 static bool widen_all(void) {
     bool done = true;
 
@@ -170,11 +177,15 @@ static bool widen_all(void) {
     return done;
 }
 
-static void leave_alone(uint64_t ns) {
-    uint64_t until = now_ns() + ns, from = atomic_load(&hold_from);
+static void leave_alone(_Atomic uint64_t *hold_from_when, uint64_t ns) {
+    uint64_t until = now_ns() + ns, from = atomic_load(hold_from_when);
 
-    while (from < until && !atomic_compare_exchange_weak(&hold_from, &from, until))
+    while (from < until && !atomic_compare_exchange_weak(hold_from_when, &from, until))
         ;
+}
+
+static bool is_left_alone(const struct hold *hold, uint64_t at) {
+    return at < atomic_load(&hold_from) || at < atomic_load(&hold->from) || atomic_load(&forks) != 0;
 }
 
 static void have_it_watched(void) {
@@ -188,9 +199,9 @@ void placement_let_go(void) {
 
     if (!main_tid)
         return;
-    leave_alone(LEAVE_ALONE_NS);
-    /* Whoever is about to hold it has taken `changing` before it looked at hold_from. */
-    if (!is_anybody_held() && !atomic_load(&changing))
+    leave_alone(&hold_from, LEAVE_ALONE_NS);
+    /* Whoever is about to hold it has taken `changing` before it looked at hold_from, and held it before it let go. */
+    if (!atomic_load(&changing) && !is_anybody_held())
         return;
     /* A handler of the program's may get here as well. */
     sys4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof(all));
@@ -219,14 +230,15 @@ void placement_fork_ends(void) {
 }
 
 /* Is it worth while, and allowed? */
-static bool is_to_be_held(struct hold *hold) {
+static bool is_to_be_held(struct hold *hold, int tid) {
     uint64_t at = now_ns();
 
-    if (at - hold->moment > MOMENT_NS) {
+    if (at - hold->moment > MOMENT_NS || tid != hold->client) {
+        hold->client = tid;
         hold->moment = at;
         hold->nr = 0;
     }
-    return ++hold->nr >= HOLD_AFTER && at >= atomic_load(&hold_from) && atomic_load(&forks) == 0;
+    return ++hold->nr >= HOLD_AFTER && !is_left_alone(hold, at);
 }
 
 void placement_hold(struct weir_thread *self, int tid, enum faulter who) {
@@ -246,15 +258,14 @@ void placement_hold(struct weir_thread *self, int tid, enum faulter who) {
         return;
     if (held >= 0)
         atomic_fetch_add_explicit(&hold->faults, 1, memory_order_relaxed);
-    if (cpu < 0 || cpu == held || is_taken(cpu, hold) || !is_to_be_held(hold) || !try_change())
+    if (cpu < 0 || cpu == held || is_taken(cpu, hold) || !is_to_be_held(hold, tid) || !try_change())
         return;
-    is_held = now_ns() >= atomic_load(&hold_from) && atomic_load(&forks) == 0 && !is_taken(cpu, hold) &&
-              narrow(hold, tid, cpu);
+    is_held = !is_left_alone(hold, now_ns()) && !is_taken(cpu, hold) && narrow(hold, tid, cpu);
     end_change();
     if (is_held)
         have_it_watched();
     else
-        leave_alone(LEAVE_ALONE_NS);
+        leave_alone(&hold->from, LEAVE_ALONE_NS);
 }
 
 static void go_to(struct weir_thread *self, int cpu) {
@@ -314,8 +325,6 @@ void placement_note_kswapd(void) {
 
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
-static uint64_t alone_ns; /* the clerk's: for how long it has left threads alone because of others */
-
 /* How long the thread has run: its schedstat. False: that cannot be seen. */
 static bool add_run_time(int tid, uint64_t *ns) {
     static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
@@ -359,20 +368,22 @@ static bool others_want_it(struct hold *hold, uint64_t at) {
     if (cpu < 0 || !cpu_times_read(times, CPU_SETSIZE) || !add_run_time(atomic_load(&hold->tid), &ran) ||
         !add_run_time(weir_thread_of(THREAD_HANDLER0 + (unsigned)(hold - holds))->tid, &ran) ||
         !add_run_time(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd)) {
-        alone_ns = LEAVE_ALONE_MAX_NS;
+        hold->alone_ns = LEAVE_ALONE_MAX_NS;
         return true;
     }
     hold->idle_ns = times[cpu].idle * CPU_TICK_NS;
     hold->ran_ns = ran;
     accounted = hold->ran_ns + hold->idle_ns - accounted + kswapd_ran_here(hold, cpu, kswapd);
-    others = hold->ns == 0 || accounted > elapsed ? 0 : elapsed - accounted;
+    others =
+        hold->ns == 0 || hold->seen_tid != atomic_load(&hold->tid) || accounted > elapsed ? 0 : elapsed - accounted;
+    hold->seen_tid = atomic_load(&hold->tid);
     if (others * 100 <= elapsed * OTHERS_PERCENT) {
-        alone_ns -= alone_ns / 4;
+        hold->alone_ns -= hold->alone_ns / 4;
         return false;
     }
-    alone_ns = alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : alone_ns * 2;
-    if (alone_ns > LEAVE_ALONE_MAX_NS)
-        alone_ns = LEAVE_ALONE_MAX_NS;
+    hold->alone_ns = hold->alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : hold->alone_ns * 2;
+    if (hold->alone_ns > LEAVE_ALONE_MAX_NS)
+        hold->alone_ns = LEAVE_ALONE_MAX_NS;
     return true;
 }
 
@@ -382,12 +393,12 @@ static bool is_to_be_let_go(struct hold *hold, uint64_t at) {
     bool idle = hold->ns != 0 && seen == hold->seen_faults;
 
     hold->seen_faults = seen;
-    if (idle || at < atomic_load(&hold_from))
+    if (idle || is_left_alone(hold, at))
         return true;
     if (hold->ns != 0 && at - hold->ns < JUDGE_NS)
         return false;
     if (others_want_it(hold, at)) {
-        leave_alone(alone_ns);
+        leave_alone(&hold->from, hold->alone_ns);
         return true;
     }
     hold->ns = at;
@@ -441,6 +452,5 @@ void placement_after_fork(void) {
     atomic_store(&watched, false);
     atomic_store(&hold_from, 0);
     atomic_store(&forks, 0);
-    alone_ns = 0;
     disk_cpu_after_fork();
 }

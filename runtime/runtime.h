@@ -33,6 +33,9 @@ struct runtime {
 
 extern struct runtime rt;
 
+/* Of less RAM than this what weir needs itself would be a good part: smaller buffers for the file, fewer handlers. */
+#define SMALL_RAM_BYTES (UINT64_C(128) << 20)
+
 /* -- uffd.c: thin wrappers, 0 or a negative errno. All for weir's threads only. -- */
 /* Registers [start, start+len) of the managed range, which must be anonymous mappings, for missing-page faults. */
 int uffd_register(uintptr_t start, size_t len);
