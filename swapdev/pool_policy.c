@@ -23,6 +23,8 @@
 #define STEPS 64u
 #define PERIOD_MIN 512u
 #define PERIOD_MAX 8192u
+/* What earlier judgements have seen fades by a quarter at each. */
+#define FADE 4u
 /* Fewer hits than this say nothing about ages. */
 #define HITS_MIN 16u
 /*
@@ -152,12 +154,13 @@ static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t 
     atomic_store_explicit(&policy->target, target, memory_order_relaxed);
 }
 
-/* Takes over the hits since the last judgement; a single one's are too few to go by. */
+/* Takes over the hits since the last judgement. Those of a few say little: a program that goes round finds now young
+ * pages, now old. */
 static void sum_up(struct pool_policy *policy, const struct pool_census *census) {
-    policy->young = policy->young / 2 + take(&policy->young_hits);
-    policy->old = policy->old / 2 + take(&policy->old_hits);
-    policy->young_pages = policy->young_pages / 2 + census->young_pages + 1;
-    policy->old_pages = policy->old_pages / 2 + census->pages / 16 + 1;
+    policy->young += take(&policy->young_hits) - policy->young / FADE;
+    policy->old += take(&policy->old_hits) - policy->old / FADE;
+    policy->young_pages += census->young_pages + 1 - policy->young_pages / FADE;
+    policy->old_pages += census->pages / 16 + 1 - policy->old_pages / FADE;
 }
 
 void pool_policy_judge(struct pool_policy *policy, const struct pool_census *census) {
