@@ -5,11 +5,14 @@
  *     affinity MIB SECONDS       touches MIB of memory for SECONDS, then waits for a line
  *     affinity MIB WAY NUMBER    after each of NUMBER rounds of touches makes or asks something by WAY, and prints the
  *                                affinities that it saw, a word each, as the kernel writes them (0-3)
+ *
+ * AFFINITY_FAULTERS=N in the environment: so many threads more touch the memory meanwhile.
  */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,7 +74,7 @@ static void print_set(const cpu_set_t *cpus) {
 }
 
 static void touch(size_t nr) {
-    static unsigned long seed = 1;
+    static _Thread_local unsigned long seed = 1;
 
     for (size_t i = 0; i < nr; i++) {
         size_t page = (seed = seed * 6364136223846793005ul + 1442695040888963407ul) >> 33;
@@ -82,6 +85,25 @@ static void touch(size_t nr) {
             exit(1);
         }
     }
+}
+
+static atomic_bool over;
+
+static void *faulter(void *arg) {
+    (void)arg;
+    while (!atomic_load(&over))
+        touch(100);
+    return NULL;
+}
+
+static pthread_t last_faulter;
+
+static void start_faulters(void) {
+    const char *number = getenv("AFFINITY_FAULTERS");
+
+    for (unsigned long i = number ? strtoul(number, NULL, 10) : 0; i > 0; i--)
+        if (pthread_create(&last_faulter, NULL, faulter, NULL) != 0)
+            fail("affinity: pthread_create");
 }
 
 static void *thread(void *arg) {
@@ -195,6 +217,9 @@ static void act(const char *way) {
     } else if (strcmp(way, "ask-thread") == 0) {
         pthread_getaffinity_np(pthread_self(), sizeof(cpus), &cpus);
         print_set(&cpus);
+    } else if (strcmp(way, "ask-faulter") == 0) {
+        pthread_getaffinity_np(last_faulter, sizeof(cpus), &cpus);
+        print_set(&cpus);
     } else if (strcmp(way, "set") == 0) {
         sched_getaffinity(0, sizeof(cpus), &cpus);
         if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
@@ -285,14 +310,17 @@ int main(int argc, char **argv) {
     memory = mapped;
     for (size_t page = 0; page < nr_pages; page++)
         memory[page * PAGE] = (unsigned char)(page * 7 + 1);
+    start_faulters();
     if (argc == 3) {
         touch_for(strtod(argv[2], NULL));
+        atomic_store(&over, true);
         printf("done\n");
         fflush(stdout);
         return getchar() == EOF ? 0 : 1;
     }
     for (unsigned long i = strtoul(argv[3], NULL, 10); i > 0; i--) {
-        touch(5000);
+        /* Until threads that have been let go are held again. */
+        touch_for(0.3);
         act(argv[2]);
     }
     return 0;
