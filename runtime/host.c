@@ -12,7 +12,7 @@
 #include "runtime/credentials.h"
 #include "runtime/devices.h"
 #include "runtime/kswapd.h"
-#include "runtime/placement.h"
+#include "runtime/others.h"
 #include "runtime/runtime.h"
 #include "runtime/stats.h"
 #include "runtime/sys.h"
@@ -45,7 +45,7 @@ static void host_yield(void *host) {
 
     (void)host;
     if (self && self == weir_thread_of(THREAD_KSWAPD))
-        placement_note_kswapd();
+        others_note_kswapd();
 }
 
 static struct task *host_current(void *host) {

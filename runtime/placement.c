@@ -9,9 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "runtime/cpu_times.h"
 #include "runtime/disk_cpu.h"
-#include "runtime/proc_text.h"
+#include "runtime/others.h"
 #include "runtime/stats.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
@@ -36,10 +35,8 @@ void placement_note_main_thread(void) {
 /* A thread is held once it has faulted so often within a moment. */
 #define HOLD_AFTER 32u
 #define MOMENT_NS UINT64_C(20000000)
-/* If others have run on its CPU for more than this, over so long, they want it: Linux tells of hundredths of seconds.
- */
-#define OTHERS_PERCENT 25u
-#define JUDGE_NS UINT64_C(200000000)
+/* If others have this much of its CPU, they want it. */
+#define OTHERS_PERCENT 25
 /* After it has been let go, it is not held again for so long. */
 #define LEAVE_ALONE_NS UINT64_C(200000000)
 #define LEAVE_ALONE_MAX_NS UINT64_C(4000000000)
@@ -63,17 +60,15 @@ static struct hold {
     uint64_t moment;
     unsigned nr;
     _Atomic uint64_t from; /* nobody is to be held here before */
-    /* The clerk's: what it saw last, of whom; ns is 0 until it has looked. And for how long it last kept away. */
-    uint64_t ns, idle_ns, ran_ns, kswapd_ns, alone_ns;
-    uint32_t seen_faults, seen_rounds, seen_rounds_here;
-    int seen_tid;
+    /* The clerk's: what it saw last (look.ns is 0 until it has looked), and for how long it last kept away. */
+    uint32_t seen_faults;
+    struct others_look look;
+    uint64_t alone_ns;
 } holds[WEIR_MAX_HANDLERS];
-static _Atomic uint64_t hold_from;              /* nobody is to be held before */
-static _Atomic unsigned forks;                  /* under way: nobody is to be held */
-static _Atomic uint32_t rounds;                 /* of kswapd's, */
-static _Atomic uint32_t rounds_at[CPU_SETSIZE]; /* and how many ended on each CPU */
-static _Atomic bool watched;                    /* the clerk looks */
-static _Atomic bool disk_cpu_is_no_use;         /* the program may not run there */
+static _Atomic uint64_t hold_from;      /* nobody is to be held before */
+static _Atomic unsigned forks;          /* under way: nobody is to be held */
+static _Atomic bool watched;            /* the clerk looks */
+static _Atomic bool disk_cpu_is_no_use; /* the program may not run there */
 
 static struct hold *hold_of(const struct weir_thread *handler) {
     return &holds[handler->cpu - THREAD_HANDLER0];
@@ -314,75 +309,22 @@ void placement_follow(struct weir_thread *self, int tid, enum faulter who) {
         go_to(self, -1);
 }
 
-void placement_note_kswapd(void) {
-    unsigned cpu = 0;
-
-    sys3(SYS_getcpu, &cpu, NULL, NULL);
-    atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed);
-    if (cpu < CPU_SETSIZE)
-        atomic_fetch_add_explicit(&rounds_at[cpu], 1, memory_order_relaxed);
-}
-
 /* -- looking after the thread. ----------------------------------------------------------------------------------- */
 
-/* How long the thread has run: its schedstat. False: that cannot be seen. */
-static bool add_run_time(int tid, uint64_t *ns) {
-    static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
-    char path[64], digits[16];
-    struct text text;
-    uint64_t value;
-    bool is_there;
-    size_t at = sizeof(digits), len = sizeof(folder) - 1;
-
-    for (; tid > 0; tid /= 10)
-        digits[--at] = (char)('0' + tid % 10);
-    memcpy(path, folder, len);
-    memcpy(path + len, digits + at, sizeof(digits) - at);
-    memcpy(path + len + sizeof(digits) - at, file, sizeof(file));
-    if (!text_open(&text, path))
-        return false;
-    is_there = text_number(&text, &value);
-    text_close(&text);
-    *ns += is_there ? value : 0;
-    return is_there;
-}
-
-/* What kswapd has run since the last look, as much of it as of its rounds ended here. */
-static uint64_t kswapd_ran_here(struct hold *hold, int cpu, uint64_t ran) {
-    uint32_t all = atomic_load(&rounds), here = atomic_load(&rounds_at[cpu]);
-    uint32_t rounds_since = all - hold->seen_rounds, here_since = here - hold->seen_rounds_here;
-    uint64_t since = ran - hold->kswapd_ns;
-
-    hold->seen_rounds = all;
-    hold->seen_rounds_here = here;
-    hold->kswapd_ns = ran;
-    return rounds_since ? since / rounds_since * here_since : 0;
-}
-
 /* Others want its CPU, or nobody can see whether they do: it is left alone, the longer the more often that happens. */
-static bool others_want_it(struct hold *hold, uint64_t at) {
-    static struct cpu_times times[CPU_SETSIZE];
-    int cpu = held_cpu(hold);
-    uint64_t ran = 0, kswapd = 0, accounted = hold->ran_ns + hold->idle_ns, elapsed = at - hold->ns, others;
+static bool others_want_it(struct hold *hold) {
+    const struct weir_thread *handler = weir_thread_of(THREAD_HANDLER0 + (unsigned)(hold - holds));
+    int cpu = held_cpu(hold), percent;
 
-    if (cpu < 0 || !cpu_times_read(times, CPU_SETSIZE) || !add_run_time(atomic_load(&hold->tid), &ran) ||
-        !add_run_time(weir_thread_of(THREAD_HANDLER0 + (unsigned)(hold - holds))->tid, &ran) ||
-        !add_run_time(weir_thread_of(THREAD_KSWAPD)->tid, &kswapd)) {
-        hold->alone_ns = LEAVE_ALONE_MAX_NS;
-        return true;
-    }
-    hold->idle_ns = times[cpu].idle * CPU_TICK_NS;
-    hold->ran_ns = ran;
-    accounted = hold->ran_ns + hold->idle_ns - accounted + kswapd_ran_here(hold, cpu, kswapd);
-    others =
-        hold->ns == 0 || hold->seen_tid != atomic_load(&hold->tid) || accounted > elapsed ? 0 : elapsed - accounted;
-    hold->seen_tid = atomic_load(&hold->tid);
-    if (others * 100 <= elapsed * OTHERS_PERCENT) {
+    if (cpu < 0)
+        return false;
+    percent = others_percent(&hold->look, cpu, atomic_load(&hold->tid), handler->tid);
+    if (percent >= 0 && percent <= OTHERS_PERCENT) {
         hold->alone_ns -= hold->alone_ns / 4;
         return false;
     }
     hold->alone_ns = hold->alone_ns < LEAVE_ALONE_NS / 2 ? LEAVE_ALONE_NS : hold->alone_ns * 2;
-    if (hold->alone_ns > LEAVE_ALONE_MAX_NS)
+    if (percent < 0 || hold->alone_ns > LEAVE_ALONE_MAX_NS)
         hold->alone_ns = LEAVE_ALONE_MAX_NS;
     return true;
 }
@@ -390,19 +332,15 @@ static bool others_want_it(struct hold *hold, uint64_t at) {
 /* Is it to be let go now? On the first look it has only just been held. */
 static bool is_to_be_let_go(struct hold *hold, uint64_t at) {
     uint32_t seen = atomic_load(&hold->faults);
-    bool idle = hold->ns != 0 && seen == hold->seen_faults;
+    bool idle = hold->look.ns != 0 && seen == hold->seen_faults;
 
     hold->seen_faults = seen;
     if (idle || is_left_alone(hold, at))
         return true;
-    if (hold->ns != 0 && at - hold->ns < JUDGE_NS)
+    if (at - hold->look.ns < OTHERS_LOOK_NS || !others_want_it(hold))
         return false;
-    if (others_want_it(hold, at)) {
-        leave_alone(&hold->from, hold->alone_ns);
-        return true;
-    }
-    hold->ns = at;
-    return false;
+    leave_alone(&hold->from, hold->alone_ns);
+    return true;
 }
 
 /* Lets go of those that are not to be held any longer. Returns whether somebody stays. */
@@ -415,7 +353,7 @@ static bool look_after_all(bool *ret_done) {
         any = any || go[i];
         stays = stays || (held_cpu(&holds[i]) >= 0 && !go[i]);
         if (go[i] || held_cpu(&holds[i]) < 0)
-            holds[i].ns = 0;
+            holds[i].look.ns = 0;
     }
     *ret_done = !any;
     if (!any || !try_change())

@@ -34,8 +34,6 @@ void placement_hold(struct weir_thread *self, int tid, enum faulter who);
 /* It has done so, and goes to where its client's next one had better be resolved. Not before: to be moved takes long.
  */
 void placement_follow(struct weir_thread *self, int tid, enum faulter who);
-/* kswapd: a round of it is over. */
-void placement_note_kswapd(void);
 /*
  * Threads that are held have their affinity back when this returns, and keep it for a moment. Any thread of the
  * program's, in a signal handler or a vfork child as well; weir may be down.
