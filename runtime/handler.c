@@ -171,7 +171,7 @@ void handler_run(struct weir_thread *self) {
     enum faulter who;
     int tid;
 
-    self->pinned_cpu = -1;
+    placement_begin(self);
     for (;;) {
         credentials_follow(self);
         if (!duty_await(self) || !read_event(self, &event) ||

@@ -51,6 +51,7 @@ void placement_note_main_thread(void) {
 static _Atomic bool changing;
 /* By handler: whom it holds. */
 static struct hold {
+    cpu_set_t home;          /* where the handler may run: where the program might when it was started */
     cpu_set_t affinity;      /* the thread's own */
     _Atomic int tid;         /* the thread that is held, or was last */
     _Atomic int cpu;         /* where it is held, and one; 0: it is not */
@@ -263,16 +264,21 @@ void placement_hold(struct weir_thread *self, int tid, enum faulter who) {
         leave_alone(&hold->from, LEAVE_ALONE_NS);
 }
 
+void placement_begin(struct weir_thread *self) {
+    self->pinned_cpu = -1;
+    get_affinity(0, &hold_of(self)->home);
+}
+
 static void go_to(struct weir_thread *self, int cpu) {
+    const struct hold *hold = hold_of(self);
     cpu_set_t cpus;
 
-    if (cpu == self->pinned_cpu || cpu >= CPU_SETSIZE)
+    if (cpu >= CPU_SETSIZE || (cpu >= 0 && !CPU_ISSET((size_t)cpu, &hold->home)))
+        cpu = -1;
+    if (cpu == self->pinned_cpu)
         return;
     self->pinned_cpu = cpu;
-    if (cpu >= 0)
-        cpus = just(cpu);
-    else
-        memset(&cpus, 0xff, sizeof(cpus));
+    cpus = cpu >= 0 ? just(cpu) : hold->home;
     if (sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus) >= 0)
         return;
     self->pinned_cpu = -1;
@@ -285,7 +291,7 @@ static int cpu_to_follow(const struct hold *hold, int tid) {
     unsigned here = 0;
     cpu_set_t cpus;
 
-    if (cpu < 0 || is_taken(cpu, hold))
+    if (cpu < 0 || is_taken(cpu, hold) || !CPU_ISSET((size_t)cpu, &hold->home))
         cpu = held_cpu(hold);
     if (cpu < 0 && tid == main_tid && main_cpu)
         cpu = (int)atomic_load_explicit(main_cpu, memory_order_relaxed);

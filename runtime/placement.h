@@ -29,6 +29,8 @@ struct weir_thread;
 /* The calling thread is the program's main thread, whose restartable-sequence area says on which CPU it runs. */
 void placement_note_main_thread(void);
 void placement_after_fork(void);
+/* A handler begins. */
+void placement_begin(struct weir_thread *self);
 /* A handler is about to resolve a fault of tid, and to wake it. */
 void placement_hold(struct weir_thread *self, int tid, enum faulter who);
 /* It has done so, and goes to where its client's next one had better be resolved. Not before: to be moved takes long.

@@ -38,7 +38,7 @@ struct weir_thread {
     unsigned nr_staged;
     bool read_file;               /* of those, did any come from a file? */
     _Atomic uint32_t credentials; /* which of the program's it has taken (runtime/credentials.h) */
-    int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere */
+    int pinned_cpu;               /* handlers: where it follows the program to; -1 anywhere it may */
     bool assists;                 /* handlers: reclaim in kswapd's place while they wait for the swap file */
     unsigned streaming;           /* handlers: so many more faults count as those of a stream */
 };

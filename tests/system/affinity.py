@@ -112,6 +112,20 @@ def two_are_held_apart(suite):
     return f"held apart in {apart} of {len(seen)} looks"
 
 
+def all_stay_where_they_may(suite):
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise harness.Skip("one CPU: there is nowhere else to go")
+    for cpu in (str(cpus[0]), str(cpus[-1])):
+        child = suite.start(["taskset", "-c", cpu, *suite.weir([suite.helper("affinity"), REGION, "1.5"], RAM)],
+                            env=dict(os.environ, **faulters(5)), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pid = child.pid if harness.NATIVE else harness.find_program(child.pid, "affinity")
+        time.sleep(1)
+        seen = set(threads_of(pid))
+        end(child)
+        harness.expect(seen == {cpu}, f"{seen}, where the program may run on {cpu} only")
+
+
 def is_not_held_where_others_compute(suite):
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
@@ -141,6 +155,7 @@ def main():
     suite.check("the_affinity_of_another_thread_that_faults_is_seen_as_it_is", sees_its_own, suite, "ask-faulter", 1)
     suite.check("its_own_affinity_is_seen_in_a_crowd", sees_its_own, suite, "ask", 6)
     suite.check("a_thread_that_faults_is_held_and_then_let_go", is_held_then_let_go, suite)
+    suite.check("weirs_threads_stay_where_the_program_may_run", all_stay_where_they_may, suite)
     suite.check("two_threads_that_fault_are_held_apart", two_are_held_apart, suite)
     suite.check("a_thread_is_not_held_where_others_compute", is_not_held_where_others_compute, suite)
     suite.finish()
