@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 
 #include "mm/watermark.h"
-#include "runtime/bytes.h"
 #include "runtime/bell.h"
+#include "runtime/bytes.h"
 #include "runtime/devices.h"
 #include "runtime/fork.h"
 #include "runtime/handler.h"

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <string.h>
 
 #include "mm/vmscan.h"
 #include "runtime/bell.h"

@@ -282,7 +282,7 @@ static void go_to(struct weir_thread *self, int cpu) {
     if (sys3(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus) >= 0)
         return;
     self->pinned_cpu = -1;
-    if (cpu == disk_cpu())
+    if (cpu >= 0 && cpu == disk_cpu())
         atomic_store(&disk_cpu_is_no_use, true);
 }
 

@@ -33,8 +33,7 @@ void placement_after_fork(void);
 void placement_begin(struct weir_thread *self);
 /* A handler is about to resolve a fault of tid, and to wake it. */
 void placement_hold(struct weir_thread *self, int tid, enum faulter who);
-/* It has done so, and goes to where its client's next one had better be resolved. Not before: to be moved takes long.
- */
+/* It has done so, and goes to where its client's next one is best resolved. Not before: to be moved takes long. */
 void placement_follow(struct weir_thread *self, int tid, enum faulter who);
 /*
  * Threads that are held have their affinity back when this returns, and keep it for a moment. Any thread of the

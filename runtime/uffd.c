@@ -114,10 +114,11 @@ long uffd_copy(int fd, uintptr_t to, const void *from, size_t len, bool wake) {
     return request.copy > 0 ? (long)request.copy : result;
 }
 
-/* What /proc/self/pagemap says of so many pages from addr on. */
+/* Of /proc/self/pagemap. */
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62) /* by Linux */
 
+/* What it says of so many pages from addr on. */
 static void read_pagemap(uintptr_t addr, unsigned nr, uint64_t *ret_entries) {
     size_t len = nr * sizeof(*ret_entries);
 

@@ -154,8 +154,10 @@ static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t 
     atomic_store_explicit(&policy->target, target, memory_order_relaxed);
 }
 
-/* Takes over the hits since the last judgement. Those of a few say little: a program that goes round finds now young
- * pages, now old. */
+/*
+ * Takes over the hits since the last judgement. Those of a few say little: a program that goes round finds now young
+ * pages, now old.
+ */
 static void sum_up(struct pool_policy *policy, const struct pool_census *census) {
     policy->young += take(&policy->young_hits) - policy->young / FADE;
     policy->old += take(&policy->old_hits) - policy->old / FADE;
