@@ -74,6 +74,23 @@ static void where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compr
     assert_in_range(policy->target, SHARE * 15 / 16 - 1, SHARE);
 }
 
+/* As a collection that goes round: one period in four finds only young pages, the others old ones as well. */
+static void one_period_of_young_hits_among_old_ones_does_not_make_it_fall(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target;
+
+    held = 16;
+    for (unsigned i = 0; i < 20; i++)
+        period(policy, PERIOD, 267, 38);
+    target = policy->target;
+    for (unsigned i = 0; i < 20; i++) {
+        period(policy, PERIOD, 800, 0);
+        assert_int_equal(policy->target, target);
+        for (unsigned n = 0; n < 3; n++)
+            period(policy, PERIOD, 267, 38);
+    }
+}
+
 /* As where_all_pages_are_wanted_alike, in a while of so many periods. Returns where the target is then. */
 static unsigned long after_even_hits(struct pool_policy *policy) {
     for (unsigned i = 0; i < 30; i++)
@@ -175,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum),
         TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compress_well),
+        TEST(one_period_of_young_hits_among_old_ones_does_not_make_it_fall),
         TEST(after_runs_single_pages_count_for_what_they_cost),
         TEST(where_the_file_reads_a_page_as_fast_as_the_pool_it_falls),
         TEST(a_slow_disk_makes_it_rise_though_the_young_are_wanted_more),
