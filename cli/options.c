@@ -28,6 +28,7 @@ enum option_key {
     KEY_ZPOOL,
     KEY_SWAPPINESS,
     KEY_OOM,
+    KEY_TELL_RAM,
     KEY_REPORT,
     KEY_STATS,
     KEY_PROGRESS,
@@ -48,6 +49,10 @@ static const struct argp_option option_table[] = {
     {"oom", KEY_OOM, "kill|fail", 0,
      "when memory and swap are used up, kill the program; or fail its requests for "
      "more than there is (default: kill)",
+     0},
+    {"tell-ram", KEY_TELL_RAM, NULL, 0,
+     "answer the command's questions about the machine's RAM with the budget, for those that size heaps, caches or "
+     "buffers by it",
      0},
     {"report", KEY_REPORT, NULL, 0, "print a table of what happened at the end", 0},
     {"stats", KEY_STATS, "FILE", 0, "write the same as JSON to FILE at the end", 0},
@@ -77,6 +82,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_OOM:
         options->oom = arg;
+        return 0;
+    case KEY_TELL_RAM:
+        options->tell_ram = true;
         return 0;
     case KEY_REPORT:
         options->report = true;
@@ -211,7 +219,7 @@ static bool is_set(const char *name) {
 }
 
 int options_resolve(const struct run_options *options, struct weir_config *ret_config) {
-    struct weir_config config = {.verbose = options->verbose};
+    struct weir_config config = {.verbose = options->verbose, .tell_ram = options->tell_ram};
     int status;
 
     if (options->oom && strcmp(options->oom, "fail") == 0)

@@ -13,7 +13,7 @@ struct run_options {
     const char *ram, *swap, *swap_size; /* as typed; NULL: not given */
     const char *zpool, *swappiness, *oom;
     const char *stats_path;
-    bool report, verbose, progress;
+    bool report, verbose, progress, tell_ram;
     char **command; /* NULL-terminated, at least one word */
 };
 

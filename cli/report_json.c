@@ -40,6 +40,7 @@ static json_t *config_json(const char *text) {
     json_object_set_new(json, "swap_directory", text_json(config.swap_dir, sizeof config.swap_dir));
     set_number(json, "zpool_percent", config.zpool_percent);
     set_number(json, "swappiness", config.swappiness);
+    json_object_set_new(json, "tell_ram", json_boolean(config.tell_ram));
     json_object_set_new(json, "oom", json_string(config.oom_fail ? "fail" : "kill"));
     return json;
 }

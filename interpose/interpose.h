@@ -32,7 +32,11 @@
     X(fcntl)                                                                                                           \
     X(fcntl64)                                                                                                         \
     X(fexecve)                                                                                                         \
+    X(fopen)                                                                                                           \
+    X(fopen64)                                                                                                         \
     X(fork)                                                                                                            \
+    X(get_avphys_pages)                                                                                                \
+    X(get_phys_pages)                                                                                                  \
     X(initgroups)                                                                                                      \
     X(mq_notify)                                                                                                       \
     X(open)                                                                                                            \
@@ -61,6 +65,8 @@
     X(setresuid)                                                                                                       \
     X(setreuid)                                                                                                        \
     X(setuid)                                                                                                          \
+    X(sysconf)                                                                                                         \
+    X(sysinfo)                                                                                                         \
     X(system)                                                                                                          \
     X(thrd_create)                                                                                                     \
     X(timer_create)                                                                                                    \
@@ -92,6 +98,13 @@ void credentials_changed_by_syscall(bool groups_changed);
  * own. Returns what the system call does; in the child, 0.
  */
 long fork_by_number(long number, const long args[6]);
+
+/*
+ * Opens what /proc/meminfo would say on a machine of the budget's size, if that is the path, and the program is told of
+ * it (told_ram.c). Else TOLD_RAM_NOT_ASKED. -1 and errno: it cannot be opened.
+ */
+#define TOLD_RAM_NOT_ASKED (-2)
+int told_ram_open(const char *path, int flags);
 
 /* A system call's result as libc returns it: -1 and errno, or the value. */
 static inline long as_libc(long result) {

@@ -22,6 +22,7 @@ struct weir_config {
     unsigned swappiness;    /* 0..100 */
     bool oom_fail;          /* refuse memory that could not be backed, instead of killing later */
     bool verbose;
+    bool tell_ram;                    /* the program takes the budget for the machine's RAM, where it asks for that */
     bool lose_moves;                  /* have UFFDIO_MOVE do more than it says, as Linux 6.18 may (tests) */
     bool no_move;                     /* do without UFFDIO_MOVE even where the kernel has it (tests) */
     bool no_fork_event;               /* do without UFFD_FEATURE_EVENT_FORK (tests; no CAP_SYS_PTRACE) */

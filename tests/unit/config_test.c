@@ -9,6 +9,9 @@
 
 #include <cmocka.h>
 
+#define REST_UNENDED "verbose=0,tell_ram=0,no_move=0,lose_moves=0,no_fork_event=0"
+#define REST REST_UNENDED ","
+
 static const struct weir_config example = {
     .ram_bytes = 256ull << 20,
     .swap_bytes = 3ull << 30,
@@ -16,6 +19,7 @@ static const struct weir_config example = {
     .swappiness = 60,
     .oom_fail = true,
     .verbose = false,
+    .tell_ram = true,
     .no_move = true,
     .lose_moves = true,
     .no_fork_event = false,
@@ -36,6 +40,7 @@ static void what_is_encoded_is_decoded_the_same(void **state) {
     assert_int_equal(back.swappiness, 60);
     assert_true(back.oom_fail);
     assert_false(back.verbose);
+    assert_true(back.tell_ram);
     assert_true(back.no_move);
     assert_true(back.lose_moves);
     assert_false(back.no_fork_event);
@@ -67,23 +72,19 @@ static void malformed_text_is_refused_and_changes_nothing(void **state) {
     static const char *const bad[] = {
         "",
         "ram=268435456",
-        "swap=0,ram=268435456,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=-1,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=4096,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435457,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=81,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=101,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=2,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,"
-        "dir=",
-        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,"
-        "dir=tmp",
-        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_event=0,dir=/"
-        "tmp",
-        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,lose_moves=0,no_fork_"
-        "event=0,dir=",
+        "swap=0,ram=268435456,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=-1,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=4096,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=268435457,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=268435456,swap=0,zpool=81,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=101,oom_fail=0," REST "dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=2," REST "dir=",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0," REST_UNENDED,
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
+        "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0," REST "dir=tmp",
+        "ram=268435456,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=/tmp",
+        "ram=99999999999999999999,swap=0,zpool=40,swappiness=60,oom_fail=0," REST "dir=",
     };
 
     (void)state;
@@ -101,9 +102,7 @@ static void malformed_text_is_refused_and_changes_nothing(void **state) {
 static void a_directory_that_does_not_fit_is_refused(void **state) {
     struct weir_config back;
     char text[2048];
-    int len = snprintf(text, sizeof text,
-                       "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0,verbose=0,no_move=0,"
-                       "lose_moves=0,no_fork_event=0,dir=/");
+    int len = snprintf(text, sizeof text, "ram=268435456,swap=4096,zpool=40,swappiness=60,oom_fail=0," REST "dir=/");
 
     (void)state;
     memset(text + len, 'x', WEIR_SWAP_DIR_MAX - 2);

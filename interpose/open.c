@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * direct_io.c - open(2) and fcntl(2) without O_DIRECT, on kernels without UFFDIO_MOVE.
+ * open.c - open(2) and its kin, and fcntl(2): without O_DIRECT on kernels without UFFDIO_MOVE; and what /proc/meminfo
+ * says, where the program is told of its budget (told_ram.c).
  *
  * A device that writes into a page by direct I/O does not ask the page tables: what is evicted by copying meanwhile
  * would miss those bytes. UFFDIO_MOVE refuses such a page; without it, I/O has to go through the page cache, whose
@@ -46,15 +47,21 @@ typedef int open_fn(const char *path, int flags, ...);
 typedef int openat_fn(int dir, const char *path, int flags, ...);
 
 static int open_as(enum real_number number, const char *path, int flags, mode_t mode) {
+    int fd = told_ram_open(path, flags);
     open_fn *real;
 
+    if (fd != TOLD_RAM_NOT_ASKED)
+        return fd;
     *(void **)&real = real_function(number);
     return real(path, without_direct(flags), mode);
 }
 
 static int openat_as(enum real_number number, int dir, const char *path, int flags, mode_t mode) {
+    int fd = told_ram_open(path, flags);
     openat_fn *real;
 
+    if (fd != TOLD_RAM_NOT_ASKED)
+        return fd;
     *(void **)&real = real_function(number);
     return real(dir, path, without_direct(flags), mode);
 }
