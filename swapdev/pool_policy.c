@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "swapdev/pool_policy.h"
 
-/* In ns: what a fault costs beside the reading, however many pages it brings; to compress a page, and to get it back.
+/*
+ * In ns: what a fault costs beside the reading, however many pages it brings, the interrupts included that tell other
+ * CPUs of a page which is unmapped for it; to compress a page, and to get it back.
  */
-#define FAULT_NS 12000u
+#define FAULT_NS 18000u
 #define STORE_NS 5000u
 #define LOAD_NS 2500u
 /* Until there has been a read: what one page takes from a disk of today. */
@@ -32,7 +34,7 @@
  * by one step to the pool, by two to the program; at twice that by twice as many. What is used next may suit a pool
  * less that has grown large, so it grows only for a clear gain, and gives way at once.
  */
-#define GROW_MARGIN 12u
+#define GROW_MARGIN 6u
 #define SHRINK_MARGIN 5u
 /* Compressing a page takes 4 to 5 us, and the pool saves 50 of every one that is wanted again, in percent. */
 #define USEFUL_PERCENT 4u

@@ -8,6 +8,8 @@
  * number of objects in use and the first free one; owner, the pfn + 1 of the next frame (mapping id 0: nobody's).
  */
 #define NO_OBJECT 0xffffu
+/* So many bytes of each page may stay unused: a longer zspage is more rarely empty, and its end is further away. */
+#define WASTE_MAX (PAGE_SIZE / 64)
 
 static uint32_t in_use(const struct page *head) {
     return head->private & 0xffffu;
@@ -47,11 +49,11 @@ static struct page_list *group_of(struct size_class *class, uint32_t used) {
     return &class->groups[used * ZSPAGE_GROUPS / class->nr_objects];
 }
 
-/* Chooses how many pages leave the least unused at a zspage's end. */
+/* Chooses how few pages leave nearly nothing unused at a zspage's end; if none do, how many leave the least. */
 static void size_class_init(struct size_class *class, unsigned size) {
     size_t best = PAGE_SIZE;
 
-    for (unsigned nr = 1; nr <= ZSPAGE_MAX_PAGES; nr++) {
+    for (unsigned nr = 1; nr <= ZSPAGE_MAX_PAGES && best > WASTE_MAX; nr++) {
         size_t waste = nr * PAGE_SIZE % size / nr;
 
         if (waste < best) {

@@ -2,9 +2,9 @@
 /*
  * zspage.h - objects of 1 to 3072 bytes packed into pages by size class.
  *
- * A zspage is a run of one to four single frames that need not be neighbours; objects of its class lie in it one after
- * the other, some across two frames. New objects go into the fullest zspage that has room; an empty one is freed at
- * once. Its bookkeeping lies in the descriptors of its frames and in its free objects, so it costs nothing extra.
+ * A zspage is a run of one to sixteen single frames that need not be neighbours; objects of its class lie in it one
+ * after the other, some across two frames. New objects go into the fullest zspage that has room; an empty one is freed
+ * at once. Its bookkeeping lies in the descriptors of its frames and in its free objects, so it costs nothing extra.
  */
 #ifndef SWAPDEV_ZSPAGE_H
 #define SWAPDEV_ZSPAGE_H
@@ -14,7 +14,7 @@
 #define ZSPAGE_STEP 64u
 #define ZSPAGE_MAX_BYTES 3072u
 #define ZSPAGE_SIZES (ZSPAGE_MAX_BYTES / ZSPAGE_STEP)
-#define ZSPAGE_MAX_PAGES 4u
+#define ZSPAGE_MAX_PAGES 16u
 #define ZSPAGE_GROUPS 8u
 
 /* One class. groups: zspages with room, by eighths in use; under lock. The rest is constant. */

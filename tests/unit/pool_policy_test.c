@@ -81,13 +81,13 @@ static void one_period_of_young_hits_among_old_ones_does_not_make_it_fall(void *
 
     held = 16;
     for (unsigned i = 0; i < 20; i++)
-        period(policy, PERIOD, 267, 38);
+        period(policy, PERIOD, 267, 215);
     target = policy->target;
     for (unsigned i = 0; i < 20; i++) {
         period(policy, PERIOD, 800, 0);
         assert_int_equal(policy->target, target);
         for (unsigned n = 0; n < 3; n++)
-            period(policy, PERIOD, 267, 38);
+            period(policy, PERIOD, 267, 215);
     }
 }
 
