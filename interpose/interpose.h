@@ -21,6 +21,10 @@
  * the loader's lock may be held by a thread that waits for weir, and a signal handler must not wait for it either.
  */
 #define REAL_FUNCTIONS(X)                                                                                              \
+    X(__open64_2)                                                                                                      \
+    X(__open_2)                                                                                                        \
+    X(__openat64_2)                                                                                                    \
+    X(__openat_2)                                                                                                      \
     X(__register_atfork)                                                                                               \
     X(_Fork)                                                                                                           \
     X(clone)                                                                                                           \

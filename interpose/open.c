@@ -87,6 +87,24 @@ WEIR_OPEN(open64)
 WEIR_OPENAT(openat)
 WEIR_OPENAT(openat64)
 
+/* What these are for a program compiled with _FORTIFY_SOURCE, where no mode is given; the real ones refuse O_CREAT. */
+#define WEIR_OPEN_2(function)                                                                                          \
+    int function(const char *path, int flags);                                                                         \
+    WEIR_EXPORT int function(const char *path, int flags) {                                                            \
+        return open_as(REAL_##function, path, flags, 0);                                                               \
+    }
+
+#define WEIR_OPENAT_2(function)                                                                                        \
+    int function(int dir, const char *path, int flags);                                                                \
+    WEIR_EXPORT int function(int dir, const char *path, int flags) {                                                   \
+        return openat_as(REAL_##function, dir, path, flags, 0);                                                        \
+    }
+
+WEIR_OPEN_2(__open_2)
+WEIR_OPEN_2(__open64_2)
+WEIR_OPENAT_2(__openat_2)
+WEIR_OPENAT_2(__openat64_2)
+
 /* The flag can be set later, too; the one command of fcntl(2) that sets it passes an int where others pass a pointer.
  */
 static int fcntl_as(enum real_number number, int fd, int command, long argument) {

@@ -19,8 +19,13 @@
 
 #include "interpose/interpose.h"
 #include "mm/memory.h"
+#include "mm/vmstat.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
 
 static bool tells(void) {
     return rt.up && rt.config.tell_ram;
@@ -31,17 +36,17 @@ struct told {
     uint64_t ram, free_ram, swap, free_swap;
 };
 
-static uint64_t minus(uint64_t of, const _Atomic long *taken) {
-    long pages = atomic_load_explicit(taken, memory_order_relaxed);
-
-    return pages > 0 ? of - ((uint64_t)pages < of ? (uint64_t)pages : of) : of;
-}
-
 static struct told what_is_told(void) {
     struct told told = {.ram = rt.config.ram_bytes / PAGE_SIZE, .swap = rt.config.swap_bytes / PAGE_SIZE};
+    long swapped;
 
-    told.free_ram = minus(told.ram, &rt.mm->nr_rss);
-    told.free_swap = minus(told.swap, &rt.mm->nr_swapped);
+    told.free_swap = told.swap;
+    told.free_ram = global_page_state(rt.machine, NR_FREE_PAGES);
+    if (told.free_ram > told.ram)
+        told.free_ram = told.ram;
+    swapped = atomic_load_explicit(&rt.mm->nr_swapped, memory_order_relaxed);
+    if (swapped > 0)
+        told.free_swap -= (uint64_t)swapped < told.swap ? (uint64_t)swapped : told.swap;
     return told;
 }
 
@@ -116,35 +121,71 @@ static bool is_meminfo(const char *path) {
     return path && strcmp(path, "/proc/meminfo") == 0;
 }
 
-int told_ram_open(const char *path, int flags) {
+/* A file in memory with that text, or a negative errno. */
+static long make_meminfo(void) {
     char text[512];
-    long fd;
-    size_t len;
+    size_t len = write_meminfo(text);
+    long fd = sys2(SYS_memfd_create, "meminfo", MFD_CLOEXEC | MFD_NOEXEC_SEAL), result;
 
-    if (!tells() || !is_meminfo(path) || (flags & O_ACCMODE) != O_RDONLY || flags & (O_PATH | O_DIRECTORY))
-        return TOLD_RAM_NOT_ASKED;
-    fd = as_libc(sys2(SYS_memfd_create, "meminfo", flags & O_CLOEXEC ? MFD_CLOEXEC : 0));
+    /* Before Linux 6.3. */
+    if (fd == -EINVAL)
+        fd = sys2(SYS_memfd_create, "meminfo", MFD_CLOEXEC);
     if (fd < 0)
-        return -1;
-    len = write_meminfo(text);
-    if (as_libc(sys3(SYS_write, fd, text, len)) < 0) {
-        sys1(SYS_close, fd);
-        return -1;
-    }
-    sys3(SYS_lseek, fd, 0, SEEK_SET);
+        return fd;
+    result = sys3(SYS_write, fd, text, len);
+    if (result == (long)len)
+        return fd;
+    sys1(SYS_close, fd);
+    return -EIO;
+}
+
+/* Its path in /proc/self/fd, which opens it anew, for reading only. */
+static void name_fd(char *path, long fd) {
+    static const char folder[] = "/proc/self/fd/";
+    char digits[24];
+    size_t nr = 0, len = sizeof(folder) - 1;
+
+    memcpy(path, folder, len);
+    do
+        digits[nr++] = (char)('0' + fd % 10);
+    while ((fd /= 10) != 0);
+    while (nr)
+        path[len++] = digits[--nr];
+    path[len] = '\0';
+}
+
+int told_ram_open(const char *path, int flags) {
+    char name[64];
+    long made, fd;
+
+    if (!tells() || !is_meminfo(path) || (flags & O_ACCMODE) != O_RDONLY ||
+        flags & (O_PATH | O_DIRECTORY | O_CREAT | O_EXCL | O_TRUNC))
+        return TOLD_RAM_NOT_ASKED;
+    made = make_meminfo();
+    /* Where a sandbox forbids it, the machine's own is better than none. */
+    if (made < 0)
+        return TOLD_RAM_NOT_ASKED;
+    name_fd(name, made);
+    fd = as_libc(sys4(SYS_openat, AT_FDCWD, name, flags, 0));
+    sys1(SYS_close, made);
     return (int)fd;
 }
 
 static FILE *fopen_as(enum real_number number, const char *path, const char *mode) {
     FILE *(*real)(const char *path, const char *mode);
     int fd = TOLD_RAM_NOT_ASKED;
+    FILE *file;
 
     if (mode[0] == 'r' && !strchr(mode, '+'))
         fd = told_ram_open(path, strchr(mode, 'e') ? O_RDONLY | O_CLOEXEC : O_RDONLY);
-    if (fd != TOLD_RAM_NOT_ASKED)
-        return fd < 0 ? NULL : fdopen(fd, mode);
-    *(void **)&real = real_function(number);
-    return real(path, mode);
+    if (fd == TOLD_RAM_NOT_ASKED) {
+        *(void **)&real = real_function(number);
+        return real(path, mode);
+    }
+    file = fd < 0 ? NULL : fdopen(fd, mode);
+    if (!file && fd >= 0)
+        sys1(SYS_close, fd);
+    return file;
 }
 
 #define WEIR_FOPEN(function)                                                                                           \

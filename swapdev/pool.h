@@ -2,7 +2,7 @@
 /*
  * pool.h - pages in compressed RAM: a swap area of its own, and a cache in front of others.
  *
- * Pages compressed with LZ4 are packed by size class into runs of one to four pages from the page allocator (an
+ * Pages compressed with LZ4 are packed by size class into runs of one to sixteen pages from the page allocator (an
  * object may straddle two of them). A same-filled page (one 64-bit word repeated) takes no storage beyond its slot.
  * All of it, the tables that find an object included, is memory of the machine and so inside its budget; share_percent
  * bounds it.

@@ -23,6 +23,7 @@
 #define START_PART 10u
 #define MIN_PART 16u
 #define STEPS 64u
+#define ROOM_MIN 24u
 #define PERIOD_MIN 512u
 #define PERIOD_MAX 8192u
 /* What earlier judgements have seen fades by a quarter at each. */
@@ -59,9 +60,12 @@ static void set(_Atomic bool *flag, bool value) {
 }
 
 void pool_policy_init(struct pool_policy *policy, unsigned long ram, unsigned long share) {
+    unsigned long room;
+
     policy->ram = ram < UINT32_MAX / 2 ? (uint32_t)ram : UINT32_MAX / 2;
-    /* Room for pages that are stored while the oldest are on their way. */
-    policy->max = share - share / 16;
+    /* Room for pages that are stored while the oldest are on their way: for a new zspage at least. */
+    room = share / 16 > ROOM_MIN ? share / 16 : ROOM_MIN;
+    policy->max = share > room ? share - room : 0;
     policy->min = ram / MIN_PART < policy->max ? ram / MIN_PART : policy->max;
     atomic_store(&policy->target, ram / START_PART < policy->max ? ram / START_PART : policy->max);
     atomic_store(&policy->read_ns, READ_NS);

@@ -43,7 +43,15 @@ def by_openat():
 
 info = Sysinfo()
 libc.sysinfo(ctypes.byref(info))
-files = [meminfo(open("/proc/meminfo").read()), by_openat(), by_fopen(libc.fopen), by_fopen(libc.fopen64)]
+def by_c(function, *arguments):
+    with open(function(*arguments)) as file:
+        return meminfo(file.read())
+
+name = b"/proc/meminfo"
+files = [meminfo(open("/proc/meminfo").read()), by_openat(), by_fopen(libc.fopen), by_fopen(libc.fopen64),
+         by_c(libc.open, name, 0), by_c(libc.openat, -100, name, 0), by_c(libc.__open_2, name, 0),
+         by_c(libc.__open64_2, name, 0), by_c(libc.__openat_2, -100, name, 0), by_c(libc.__openat64_2, -100, name, 0),
+         by_c(libc.syscall, 257 if os.uname().machine == "x86_64" else 56, -100, name, 0)]
 print(json.dumps({
     "ram": [os.sysconf("SC_PHYS_PAGES") * 4096, libc.get_phys_pages() * 4096, info.totalram * info.mem_unit]
            + [file["MemTotal"] for file in files],
@@ -62,7 +70,7 @@ def attempt(flags, path="/proc/meminfo"):
     except OSError as error:
         return error.errno
 print(attempt(os.O_RDONLY | os.O_DIRECTORY), attempt(os.O_PATH), attempt(os.O_RDONLY, "/proc/version"),
-      attempt(os.O_RDONLY, "/proc//meminfo") != attempt(os.O_RDONLY, "/proc/version"))
+      attempt(os.O_RDONLY, "/proc//meminfo"), attempt(os.O_RDONLY | os.O_CREAT | os.O_EXCL), attempt(os.O_WRONLY) == 9)
 """
 
 
@@ -74,7 +82,7 @@ def ask(suite, *options, held=1):
 
 def told(suite):
     answers = ask(suite, "--tell-ram")
-    harness.expect(set(answers["ram"]) == {RAM} and len(answers["ram"]) == 7, f"RAM: {answers['ram']}")
+    harness.expect(set(answers["ram"]) == {RAM} and len(answers["ram"]) == 14, f"RAM: {answers['ram']}")
     harness.expect(set(answers["swap"]) == {SWAP}, f"swap: {answers['swap']}")
     harness.expect(answers["child"] == RAM, f"a child: {answers['child']}")
 
@@ -84,6 +92,8 @@ def free(suite):
     harness.expect(all(0 < each <= RAM for each in little + much), f"{little}, {much}")
     for before, after in zip(little, much):
         harness.expect(abs(before - after - 30 * MIB) < 4 * MIB, f"30 MiB more are held: {before} free, then {after}")
+    full = ask(suite, "--tell-ram", held=90)["free"]
+    harness.expect(all(0 <= each < 6 * MIB for each in full), f"more is held than there is, and free are {full}")
 
 
 def not_told(suite):
