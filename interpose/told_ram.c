@@ -88,19 +88,17 @@ WEIR_EXPORT int sysinfo(struct sysinfo *info) {
 static char *add_line(char *at, const char *name, uint64_t pages) {
     uint64_t kib = pages * (PAGE_SIZE / 1024);
     char digits[24];
-    size_t nr = 0, len = strlen(name);
+    size_t nr = 0;
+    char *end = stpcpy(stpcpy(at, name), ":");
 
     do
         digits[nr++] = (char)('0' + kib % 10);
     while ((kib /= 10) != 0);
-    memcpy(at, name, len);
-    at[len++] = ':';
-    for (; len + nr < 24; len++)
-        at[len] = ' ';
+    while ((size_t)(end - at) + nr < 24)
+        *end++ = ' ';
     while (nr)
-        at[len++] = digits[--nr];
-    memcpy(at + len, " kB\n", 4);
-    return at + len + 4;
+        *end++ = digits[--nr];
+    return stpcpy(end, " kB\n");
 }
 
 static size_t write_meminfo(char *text) {
@@ -141,17 +139,15 @@ static long make_meminfo(void) {
 
 /* Its path in /proc/self/fd, which opens it anew, for reading only. */
 static void name_fd(char *path, long fd) {
-    static const char folder[] = "/proc/self/fd/";
-    char digits[24];
-    size_t nr = 0, len = sizeof(folder) - 1;
+    char digits[24], *end = stpcpy(path, "/proc/self/fd/");
+    size_t nr = 0;
 
-    memcpy(path, folder, len);
     do
         digits[nr++] = (char)('0' + fd % 10);
     while ((fd /= 10) != 0);
     while (nr)
-        path[len++] = digits[--nr];
-    path[len] = '\0';
+        *end++ = digits[--nr];
+    *end = '\0';
 }
 
 int told_ram_open(const char *path, int flags) {

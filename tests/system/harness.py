@@ -29,6 +29,11 @@ WEIR = os.environ.get("WEIR", os.path.join(ROOT, "build", "weir"))
 NATIVE = os.environ.get("WEIR_NATIVE") == "1"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 
+# A shell without job control starts what runs in the background with these ignored; and so would be what is tested.
+for number in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 MIB = 1 << 20
 RAM_MIN = 16 * MIB  # the least that `weir run --ram` accepts
 

@@ -100,9 +100,6 @@ class Busy:
         if terminal:
             pid, self.output = pty.fork()
             if pid == 0:
-                # As a shell gives them to a job; what starts these tests in the background may have them ignored.
-                for number in (signal.SIGINT, signal.SIGQUIT):
-                    signal.signal(number, signal.SIG_DFL)
                 os.execvpe(command[0], command, env)
             self.pid = pid
             settings = termios.tcgetattr(self.output)
