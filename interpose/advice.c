@@ -12,6 +12,7 @@
 
 #include "interpose/interpose.h"
 #include "runtime/runtime.h"
+#include "runtime/proc_text.h"
 #include "runtime/service.h"
 #include "runtime/sys.h"
 
@@ -21,17 +22,12 @@
 
 /* Does this pidfd stand for the calling process? Its fdinfo has a line "Pid:\t<number>". */
 static bool is_own_pidfd(int pidfd) {
-    char path[64] = "/proc/self/fdinfo/", text[512], digits[16];
+    char path[64], text[512];
     const char *line;
-    unsigned nr = 0, pid = 0, value = (unsigned)pidfd;
-    size_t len = strlen(path);
+    unsigned pid = 0;
     long fd, got;
 
-    do
-        digits[nr++] = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    while (nr)
-        path[len++] = digits[--nr];
+    text_put_number(stpcpy(path, "/proc/self/fdinfo/"), (unsigned)pidfd);
     fd = sys4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return false;

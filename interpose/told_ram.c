@@ -20,6 +20,7 @@
 #include "interpose/interpose.h"
 #include "mm/memory.h"
 #include "mm/vmstat.h"
+#include "runtime/proc_text.h"
 #include "runtime/runtime.h"
 #include "runtime/sys.h"
 
@@ -86,19 +87,12 @@ WEIR_EXPORT int sysinfo(struct sysinfo *info) {
 
 /* Appends a line as Linux writes it. No stdio: open(2) may be called in a signal handler. */
 static char *add_line(char *at, const char *name, uint64_t pages) {
-    uint64_t kib = pages * (PAGE_SIZE / 1024);
-    char digits[24];
-    size_t nr = 0;
-    char *end = stpcpy(stpcpy(at, name), ":");
+    char digits[TEXT_NUMBER_MAX], *end = stpcpy(stpcpy(at, name), ":");
+    size_t len = (size_t)(text_put_number(digits, pages * (PAGE_SIZE / 1024)) - digits);
 
-    do
-        digits[nr++] = (char)('0' + kib % 10);
-    while ((kib /= 10) != 0);
-    while ((size_t)(end - at) + nr < 24)
+    while ((size_t)(end - at) + len < 24)
         *end++ = ' ';
-    while (nr)
-        *end++ = digits[--nr];
-    return stpcpy(end, " kB\n");
+    return stpcpy(stpcpy(end, digits), " kB\n");
 }
 
 static size_t write_meminfo(char *text) {
@@ -137,21 +131,8 @@ static long make_meminfo(void) {
     return -EIO;
 }
 
-/* Its path in /proc/self/fd, which opens it anew, for reading only. */
-static void name_fd(char *path, long fd) {
-    char digits[24], *end = stpcpy(path, "/proc/self/fd/");
-    size_t nr = 0;
-
-    do
-        digits[nr++] = (char)('0' + fd % 10);
-    while ((fd /= 10) != 0);
-    while (nr)
-        *end++ = digits[--nr];
-    *end = '\0';
-}
-
 int told_ram_open(const char *path, int flags) {
-    char name[64];
+    char path_of_it[64];
     long made, fd;
 
     if (!tells() || !is_meminfo(path) || (flags & O_ACCMODE) != O_RDONLY ||
@@ -161,8 +142,9 @@ int told_ram_open(const char *path, int flags) {
     /* Where a sandbox forbids it, the machine's own is better than none. */
     if (made < 0)
         return TOLD_RAM_NOT_ASKED;
-    name_fd(name, made);
-    fd = as_libc(sys4(SYS_openat, AT_FDCWD, name, flags, 0));
+    /* Opened anew it is for reading only. */
+    text_put_number(stpcpy(path_of_it, "/proc/self/fd/"), (uint64_t)made);
+    fd = as_libc(sys4(SYS_openat, AT_FDCWD, path_of_it, flags, 0));
     sys1(SYS_close, made);
     return (int)fd;
 }

@@ -26,18 +26,12 @@ void others_note_kswapd(void) {
 
 /* Adds how long the thread has run: its schedstat. False: that cannot be seen. */
 static bool add_run_time(int tid, uint64_t *ns) {
-    static const char folder[] = "/proc/self/task/", file[] = "/schedstat";
-    char path[64], digits[16];
+    char path[64];
     struct text text;
     uint64_t value;
     bool is_there;
-    size_t at = sizeof(digits), len = sizeof(folder) - 1;
 
-    for (; tid > 0; tid /= 10)
-        digits[--at] = (char)('0' + tid % 10);
-    memcpy(path, folder, len);
-    memcpy(path + len, digits + at, sizeof(digits) - at);
-    memcpy(path + len + sizeof(digits) - at, file, sizeof(file));
+    strcpy(text_put_number(stpcpy(path, "/proc/self/task/"), (uint64_t)tid), "/schedstat");
     if (!text_open(&text, path))
         return false;
     is_there = text_number(&text, &value);

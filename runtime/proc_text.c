@@ -55,3 +55,16 @@ bool text_word(struct text *text, const char *word) {
 void text_close(struct text *text) {
     sys1(SYS_close, text->fd);
 }
+
+char *text_put_number(char *at, uint64_t value) {
+    char digits[TEXT_NUMBER_MAX];
+    unsigned nr = 0;
+
+    do
+        digits[nr++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    while (nr)
+        *at++ = digits[--nr];
+    *at = '\0';
+    return at;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proc_text.h - reads the files of /proc, by characters. No malloc, no stdio: for weir's own threads.
+ * proc_text.h - reads the files of /proc, by characters, and writes numbers into their paths. No malloc, no stdio: for
+ * weir's own threads, and for a signal handler of the program's.
  */
 #ifndef RUNTIME_PROC_TEXT_H
 #define RUNTIME_PROC_TEXT_H
@@ -25,5 +26,9 @@ void text_skip_line(struct text *text);
 /* Is there a number next, or this word? It is passed if so. */
 bool text_number(struct text *text, uint64_t *ret_value);
 bool text_word(struct text *text, const char *word);
+
+#define TEXT_NUMBER_MAX 21 /* bytes that a number takes at most, its '\0' included */
+/* Writes value, in decimal digits, and a '\0', to at. Returns where the '\0' is. */
+char *text_put_number(char *at, uint64_t value);
 
 #endif
