@@ -97,6 +97,15 @@ static void an_empty_pool_of_16_million_slots_takes_68_kib(void **state) {
     assert_int_equal(swap_pages_free(f->fake), f->free_at_boot - POOL_PAGES);
 }
 
+/* Objects of 2112 bytes: 21 in 11 pages, where 7 in 4 would take 1320. */
+static void pages_that_halve_take_little_more_than_half(void **state) {
+    struct fixture *f = *state;
+
+    for (uint32_t i = 1; i <= 2310; i++)
+        assert_int_equal(store(f, i, i, PAGE_SIZE / 2), MM_OK);
+    assert_in_range(stats_of(f).pages, 1210, 1210 + 60);
+}
+
 static void the_last_slot_freed_gives_its_pages_back(void **state) {
     struct fixture *f = *state;
 
@@ -357,6 +366,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_stored_page_comes_back_and_stays_stored),
         TEST(an_empty_pool_of_16_million_slots_takes_68_kib),
+        TEST(pages_that_halve_take_little_more_than_half),
         TEST(the_last_slot_freed_gives_its_pages_back),
         TEST(a_same_filled_page_takes_no_storage_but_its_slot),
         TEST(one_different_byte_is_not_same_filled),
