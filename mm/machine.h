@@ -75,6 +75,7 @@ struct tunables {
     unsigned oom_waits_for_writes;   /* 1: nobody is killed while pages are being written */
     unsigned compaction;             /* 1: pages are moved to make room for large blocks (mm/compaction.h) */
     unsigned inactive_percent;       /* deactivate only while the inactive list is under this share of both lists */
+    unsigned inactive_faults;        /* at most so many touches of it for a page freed, or it is shortened; 0: any */
     unsigned probation;          /* 1: what comes back from swap is inactive until it is used again (mm/probation.h) */
     unsigned park_neighbours;    /* 1: a cold page takes the cold pages of its 2 MiB block along */
     unsigned fault_around_max;   /* pages brought in by one fault on a sequential stream, 1..512; 0: one page */

@@ -3,6 +3,7 @@
 
 #include "mm/fault.h"
 #include "mm/fault_stream.h"
+#include "mm/inactive_share.h"
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_table.h"
@@ -146,6 +147,7 @@ static void do_parked_page(struct fault *fault) {
     if ((fault->area->flags & VM_LOCKED) && !(pte & PTE_LOCKED))
         pte_change(block, fault->index, 0, PTE_LOCKED);
     read_around_hit(m, pte_page(m, pte));
+    inactive_share_note_touch(page_zone(m, pte_page(m, pte)));
     activate_page(m, pte_page(m, pte));
 }
 

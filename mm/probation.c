@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/probation.h"
 
+#include "mm/inactive_share.h"
 #include "mm/lru.h"
 #include "mm/page_list.h"
 #include "mm/park.h"
@@ -8,7 +9,7 @@
 
 /* Has the active list lost so much that a page on probation finds room there? */
 static bool active_is_low(const struct zone *zone) {
-    unsigned percent = zone->machine->tune.inactive_percent + PROBATION_MARGIN;
+    unsigned percent = inactive_share(zone) + PROBATION_MARGIN;
 
     return zone_page_state(zone, NR_INACTIVE) * 100 > percent * zone_lru_pages(zone);
 }

@@ -24,6 +24,7 @@ static const struct sysctl table[] = {
     {"source_progress", ROW(source_progress), false, false, 0, 1},
     {"swap_token", ROW(swap_token), false, false, 0, 1},
     {"inactive_percent", ROW(inactive_percent), false, false, 0, 100},
+    {"inactive_faults", ROW(inactive_faults), false, false, 0, 1000},
     {"probation", ROW(probation), false, false, 0, 1},
     {"park_neighbours", ROW(park_neighbours), false, false, 0, 1},
     {"fault_around_max", ROW(fault_around_max), false, false, 0, 512},

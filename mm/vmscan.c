@@ -2,6 +2,7 @@
 #include "mm/vmscan.h"
 
 #include "mm/cpuset.h"
+#include "mm/inactive_share.h"
 #include "mm/lru.h"
 #include "mm/page_alloc.h"
 #include "mm/page_list.h"
@@ -198,6 +199,7 @@ static unsigned long shrink_inactive_list(unsigned long max, struct zone *zone, 
             done += shrink_pages(m, &list, sc, true);
         }
         freed += done;
+        inactive_share_note_freed(zone, done);
         if (kswapd)
             count_vm_events(m, KSWAPD_STEAL, done);
         count_vm_events(m, PGSTEAL + zone->type, done);
@@ -222,7 +224,7 @@ static unsigned long scan_count(_Atomic unsigned long *debt, unsigned long size,
 }
 
 bool inactive_is_low(const struct zone *zone) {
-    unsigned percent = zone->machine->tune.inactive_percent;
+    unsigned percent = inactive_share(zone);
 
     return percent == 0 || zone_page_state(zone, NR_INACTIVE) * 100 < percent * zone_lru_pages(zone);
 }

@@ -101,8 +101,10 @@ struct zone {
     struct lock lru_lock;                                   /* (L) */
     struct page_list active_list, inactive_list;            /* (L) head newest */
     _Atomic unsigned long nr_scan_active, nr_scan_inactive; /* (A) scan debt */
-    _Atomic long active_credit;          /* (A) active pages spared so far, beyond those paid for (mm/probation.h) */
-    _Atomic unsigned long pages_scanned; /* (A) since a page last came back to the buddy lists */
+    _Atomic long active_credit;    /* (A) active pages spared so far, beyond those paid for (mm/probation.h) */
+    _Atomic unsigned inactive_cut; /* (A) percent taken off tune.inactive_percent (mm/inactive_share.h) */
+    _Atomic unsigned long parked_touched, inactive_freed; /* (A) pages since that was last judged */
+    _Atomic unsigned long pages_scanned;                  /* (A) since a page last came back to the buddy lists */
 
     _Atomic unsigned long flags;                 /* (A) enum zone_flag */
     _Atomic long vm_stat[NR_VM_ZONE_STAT_ITEMS]; /* (A) */

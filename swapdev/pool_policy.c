@@ -28,6 +28,10 @@
 #define PERIOD_MAX 8192u
 /* What earlier judgements have seen fades by a quarter at each. */
 #define FADE 4u
+/* One page from the pool of so many that come back soon, for so many judgements: then it is idle. */
+#define IDLE_SHARE 64u
+#define IDLE_PERIODS 8u
+#define REFAULTS_MIN 128u
 /* Fewer hits than this say nothing about ages. */
 #define HITS_MIN 16u
 /*
@@ -144,20 +148,40 @@ static void judge_use(struct pool_policy *policy, bool full, uint32_t evictions,
         set(&policy->bypass, (uint64_t)hits * 100 < (uint64_t)stores * USEFUL_PERCENT);
 }
 
+static void shrink_target(struct pool_policy *policy, unsigned steps, unsigned long frames) {
+    unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed),
+                  step = policy->ram / STEPS * steps;
+
+    target = target < frames ? target : frames;
+    target = target > policy->min + step ? target - step : policy->min;
+    atomic_store_explicit(&policy->target, target, memory_order_relaxed);
+}
+
+static void grow_target(struct pool_policy *policy, unsigned steps) {
+    unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed) + policy->ram / STEPS * steps;
+
+    atomic_store_explicit(&policy->target, target < policy->max ? target : policy->max, memory_order_relaxed);
+}
+
 /* Moves the target towards where a page of RAM is worth more. */
 static void move_target(struct pool_policy *policy, uint64_t resident, uint64_t pooled, unsigned long frames,
                         bool full) {
-    unsigned long target = atomic_load_explicit(&policy->target, memory_order_relaxed), step = policy->ram / STEPS;
+    if (resident * 4 > pooled * SHRINK_MARGIN)
+        shrink_target(policy, resident * 4 > pooled * 2 * SHRINK_MARGIN ? 4 : 2, frames);
+    else if (pooled * 4 > resident * GROW_MARGIN && full)
+        grow_target(policy, pooled * 4 > resident * 2 * GROW_MARGIN ? 2 : 1);
+}
 
-    if (resident * 4 > pooled * SHRINK_MARGIN) {
-        step *= resident * 4 > pooled * 2 * SHRINK_MARGIN ? 4 : 2;
-        target = target < frames ? target : frames;
-        target = target > policy->min + step ? target - step : policy->min;
-    } else if (pooled * 4 > resident * GROW_MARGIN && full) {
-        step *= pooled * 4 > resident * 2 * GROW_MARGIN ? 2 : 1;
-        target = target + step < policy->max ? target + step : policy->max;
-    }
-    atomic_store_explicit(&policy->target, target, memory_order_relaxed);
+/*
+ * Of what comes back soon after it was evicted hardly a page comes from the pool, and has not for an eighth of RAM of
+ * evictions. Then there are no hits to judge by, least of all where what is evicted is dropped, since the file has it:
+ * what the pool holds is of no use to anybody. Returns whether that is so.
+ */
+static bool judge_idleness(struct pool_policy *policy, const struct pool_census *census, uint32_t hits) {
+    bool idle = census->refaults >= REFAULTS_MIN && (uint64_t)hits * IDLE_SHARE < census->refaults;
+
+    policy->idle = idle ? policy->idle + 1 : 0;
+    return policy->idle > IDLE_PERIODS;
 }
 
 /*
@@ -196,7 +220,9 @@ void pool_policy_judge(struct pool_policy *policy, const struct pool_census *cen
      * is the youngest in the pool, and takes a page's room there. The rest of the room keeps so many more of the oldest
      * pages from the file.
      */
-    if (census->pages != 0 && policy->young + policy->old >= HITS_MIN)
+    if (judge_idleness(policy, census, hits))
+        shrink_target(policy, 2, census->frames);
+    else if (census->pages != 0 && policy->young + policy->old >= HITS_MIN)
         move_target(policy, hit_ns * young * 16,
                     held > 16 && read_ns > LOAD_NS ? (read_ns - LOAD_NS) * old * (held - 16) : 0, census->frames, full);
 }

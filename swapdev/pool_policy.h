@@ -31,6 +31,7 @@ struct pool_policy {
     _Atomic uint32_t read_ns;     /* (A) what the file takes for a page, on average */
     _Atomic bool has_read;        /* (A) that has been measured */
     _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in 256ths */
+    uint32_t idle;                /* (J) judgements since anybody wanted much of the pool */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, with what is left of earlier judgements' */
     _Atomic uint32_t judged_at;                  /* (J) the clock */
 };
@@ -38,6 +39,7 @@ struct pool_policy {
 /* What the pool holds. pages: those that can be written back. */
 struct pool_census {
     unsigned long frames;
+    unsigned long refaults;           /* since the last one: pages that the program would still have, had it more RAM */
     unsigned long pages, young_pages; /* young: stored less than a quarter of RAM ago */
 };
 

@@ -65,6 +65,7 @@ struct pool {
     uint32_t compact_chunk;
     uint32_t hand; /* its slot at which the sweep goes on; who writes back */
     struct pool_policy policy;
+    unsigned long refaults_seen;                      /* who judges: the machine's, as of the last judgement */
     _Atomic uint64_t stored_pages, same_pages, bytes; /* (A) statistics */
     _Atomic uint64_t out_pages, in_pages, out_bytes, written_back_pages;
 

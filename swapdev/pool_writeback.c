@@ -205,6 +205,15 @@ static void note_oldest(struct pool *pool, const struct pool_census *census, con
                           memory_order_relaxed);
 }
 
+/* Pages that came back since the last judgement although they had left not long before. (mm/workingset.h) */
+static unsigned long take_refaults(struct pool *pool) {
+    unsigned long now = atomic_load_explicit(&pool->frames.machine->workingset_activates, memory_order_relaxed);
+    unsigned long refaults = now - pool->refaults_seen;
+
+    pool->refaults_seen = now;
+    return refaults;
+}
+
 void pool_judge(struct pool *pool) {
     struct pool_census census = {.frames = frames_count(&pool->frames)};
     struct sample sample;
@@ -212,6 +221,7 @@ void pool_judge(struct pool *pool) {
 
     if (!pool_policy_is_due(&pool->policy))
         return;
+    census.refaults = take_refaults(pool);
     step = take_sample(pool, &sample);
     census.pages = (unsigned long)sample.total * step;
     for (unsigned bucket = 0; bucket < bucket_of(pool_policy_young_age(&pool->policy)); bucket++)

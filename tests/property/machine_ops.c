@@ -152,6 +152,7 @@ void machine_ops_tune(struct machine_ops *ops, uint64_t value) {
     tune.fault_around_fresh = around ? 8 : 0;
     tune.park_neighbours = neighbours;
     tune.inactive_percent = neighbours ? 40 : 0;
+    tune.inactive_faults = neighbours ? 2 : 0;
     tune.probation = neighbours;
     tune.read_around_max = value % 5 < 2 ? 16 : 0;
     tune.swap_token = value % 7 < 2;

@@ -61,6 +61,42 @@ static void where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimu
     assert_int_equal(policy->target, RAM / 16);
 }
 
+/* Periods in which so many pages come back soon, of which the pool had so many. */
+static void idle_periods(struct pool_policy *policy, unsigned nr, unsigned refaults, unsigned hits) {
+    while (nr--) {
+        struct pool_census census = {.frames = policy->target, .refaults = refaults, .pages = policy->target};
+
+        atomic_fetch_add(&policy->clock, PERIOD);
+        hit(policy, 100, hits);
+        pool_policy_judge(policy, &census);
+    }
+}
+
+static void a_pool_of_which_nobody_wants_anything_gives_way_after_a_while(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
+
+    idle_periods(policy, 8, PERIOD, 0);
+    assert_int_equal(policy->target, target);
+    idle_periods(policy, 1, PERIOD, 0);
+    assert_int_equal(policy->target, target - RAM / 32);
+    /* As soon as something is wanted of it that is over. */
+    idle_periods(policy, 1, 640, 10);
+    target = policy->target;
+    idle_periods(policy, 8, 640, 0);
+    assert_int_equal(policy->target, target);
+    idle_periods(policy, 40, 640, 0);
+    assert_int_equal(policy->target, RAM / 16);
+}
+
+static void a_pool_is_not_idle_while_nothing_comes_back_soon(void **state) {
+    struct pool_policy *policy = *state;
+    unsigned long target = policy->target;
+
+    idle_periods(policy, 40, 127, 0);
+    assert_int_equal(policy->target, target);
+}
+
 static void where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compress_well(void **state) {
     struct pool_policy *policy = *state;
     unsigned long target = policy->target;
@@ -191,6 +227,8 @@ static void a_page_stored_at_this_moment_is_of_age_0(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(where_what_was_just_evicted_is_wanted_the_target_falls_to_its_minimum),
+        TEST(a_pool_of_which_nobody_wants_anything_gives_way_after_a_while),
+        TEST(a_pool_is_not_idle_while_nothing_comes_back_soon),
         TEST(where_all_pages_are_wanted_alike_it_rises_to_the_share_if_they_compress_well),
         TEST(one_period_of_young_hits_among_old_ones_does_not_make_it_fall),
         TEST(after_runs_single_pages_count_for_what_they_cost),

@@ -73,6 +73,7 @@ static void values_out_of_range_change_nothing(void **state) {
     assert_refused(oom_kill_allocating_task, 2);
     assert_refused(reclaim_scope, (enum reclaim_scope)2);
     assert_refused(inactive_percent, 101);
+    assert_refused(inactive_faults, 1001);
     assert_refused(probation, 2);
     assert_refused(park_neighbours, 2);
     assert_refused(fault_around_max, 513);
