@@ -5,14 +5,16 @@
 #define JUDGED_PART 64u
 
 unsigned inactive_share(const struct zone *zone) {
-    unsigned most = zone->machine->tune.inactive_percent;
-    unsigned least = most < INACTIVE_SHARE_MIN ? most : INACTIVE_SHARE_MIN;
-    unsigned cut = atomic_load_explicit(&zone->inactive_cut, memory_order_relaxed);
+    const struct tunables *tune = &zone->machine->tune;
+    unsigned most = tune->inactive_percent, least = most < INACTIVE_SHARE_MIN ? most : INACTIVE_SHARE_MIN;
+    unsigned cut = tune->inactive_faults ? atomic_load_explicit(&zone->inactive_cut, memory_order_relaxed) : 0;
 
     return most > least + cut ? most - cut : least;
 }
 
 void inactive_share_note_touch(struct zone *zone) {
+    if (zone->machine->tune.inactive_faults == 0)
+        return;
     atomic_fetch_add_explicit(&zone->parked_touched, 1, memory_order_relaxed);
 }
 
@@ -26,13 +28,17 @@ static void judge(struct zone *zone, unsigned long touched, unsigned long freed)
         share = share * 3 / 4;
     else if (touched * 2 < bearable && share < most)
         share++;
-    atomic_store_explicit(&zone->inactive_cut, most - share, memory_order_relaxed);
+    /* The tunable may have been lowered in between. */
+    atomic_store_explicit(&zone->inactive_cut, most > share ? most - share : 0, memory_order_relaxed);
 }
 
 void inactive_share_note_freed(struct zone *zone, unsigned long nr) {
-    unsigned long freed = atomic_fetch_add_explicit(&zone->inactive_freed, nr, memory_order_relaxed) + nr;
+    unsigned long freed;
 
-    if (zone->machine->tune.inactive_faults == 0 || freed < zone->present_pages / JUDGED_PART)
+    if (zone->machine->tune.inactive_faults == 0)
+        return;
+    freed = atomic_fetch_add_explicit(&zone->inactive_freed, nr, memory_order_relaxed) + nr;
+    if (freed < zone->present_pages / JUDGED_PART)
         return;
     /* Two that come here at once judge twice: the second has nothing to judge by, which is no reason for anything. */
     freed = atomic_exchange_explicit(&zone->inactive_freed, 0, memory_order_relaxed);

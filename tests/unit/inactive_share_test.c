@@ -69,6 +69,19 @@ static void without_a_limit_it_stays(void **state) {
     assert_int_equal(inactive_share(&zone), 0);
 }
 
+static void with_its_limit_taken_away_it_is_as_long_as_the_tunable_says(void **state) {
+    (void)state;
+    pass(4 * PERIOD, PERIOD);
+    assert_int_equal(inactive_share(&zone), 18);
+    machine.tune.inactive_faults = 0;
+    assert_int_equal(inactive_share(&zone), 25);
+    /* What is touched meanwhile is not held against it later. */
+    pass(100 * PERIOD, PERIOD);
+    machine.tune.inactive_faults = 3;
+    pass(PERIOD, PERIOD);
+    assert_int_equal(inactive_share(&zone), 19);
+}
+
 static void it_never_exceeds_a_tunable_that_has_been_lowered(void **state) {
     (void)state;
     for (unsigned i = 0; i < 20; i++)
@@ -93,24 +106,14 @@ static void it_never_exceeds_a_tunable_that_has_been_lowered(void **state) {
 
 /* Returns how many pages became active again for each hundred that were read, and so freed. */
 static unsigned long activations_per_hundred(unsigned inactive_faults, unsigned long *ret_read) {
-    const struct sim_config config = {
-        .seed = 1,
-        .ram_pages = RAM_PAGES,
-        .region_pages = REGION,
-        .devices = {{.nr_slots = REGION, .detects_clean = true}},
-    };
-    struct sim *sim = sim_create(&config);
+    struct sim *sim = sim_pages_boot_parking(RAM_PAGES, REGION);
     struct tunables *tune = &sim_machine(sim)->tune;
     unsigned long activated, read;
     uint64_t random = 1;
 
-    sim_allow_kswapd(sim, false);
-    tune->swappiness = 100;
-    tune->inactive_percent = 25;
     tune->probation = 1;
     tune->park_neighbours = 1;
     tune->inactive_faults = inactive_faults;
-    sim_map(sim, 0, REGION, VM_READ | VM_WRITE);
     write_pages(sim, 0, NR_PAGES);
     expect_pages(sim, 0, IN_USE);
     activated = vm_event(sim, PGACTIVATE);
@@ -144,6 +147,7 @@ int main(void) {
         cmocka_unit_test_setup(it_shortens_as_long_as_too_many_touches_come_for_a_page_freed, setup),
         cmocka_unit_test_setup(it_grows_by_a_percent_where_few_are_touched_up_to_the_tunable, setup),
         cmocka_unit_test_setup(without_a_limit_it_stays, setup),
+        cmocka_unit_test_setup(with_its_limit_taken_away_it_is_as_long_as_the_tunable_says, setup),
         cmocka_unit_test_setup(it_never_exceeds_a_tunable_that_has_been_lowered, setup),
         cmocka_unit_test(what_is_in_use_does_not_go_round_for_every_page_that_is_freed),
     };

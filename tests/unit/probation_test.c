@@ -18,21 +18,10 @@
 
 /* A program that has written more pages than there is memory, on a machine with probation or without. */
 static struct sim *boot(unsigned probation) {
-    const struct sim_config config = {
-        .seed = 1,
-        .ram_pages = RAM_PAGES,
-        .region_pages = SIM_PAGES_REGION,
-        .devices = {{.nr_slots = 4096, .detects_clean = true}},
-    };
-    struct sim *sim = sim_create(&config);
-    struct tunables *tune = &sim_machine(sim)->tune;
+    struct sim *sim = sim_pages_boot_parking(RAM_PAGES, SIM_PAGES_REGION);
 
-    sim_allow_kswapd(sim, false);
-    tune->swappiness = 100;
-    tune->inactive_percent = 25;
-    tune->fault_around_max = 32;
-    tune->probation = probation;
-    sim_map(sim, 0, SIM_PAGES_REGION, VM_READ | VM_WRITE);
+    sim_machine(sim)->tune.fault_around_max = 32;
+    sim_machine(sim)->tune.probation = probation;
     write_pages(sim, 0, NR_PAGES);
     return sim;
 }

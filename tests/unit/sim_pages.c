@@ -29,6 +29,22 @@ struct sim *sim_pages_boot_plain(void) {
     return sim_pages_boot((struct sim_device_config){.nr_slots = 4096, .detects_clean = true});
 }
 
+struct sim *sim_pages_boot_parking(uint32_t ram_pages, uint32_t region_pages) {
+    const struct sim_config config = {
+        .seed = 1,
+        .ram_pages = ram_pages,
+        .region_pages = region_pages,
+        .devices = {{.nr_slots = 2 * region_pages, .detects_clean = true}},
+    };
+    struct sim *sim = sim_create(&config);
+
+    sim_allow_kswapd(sim, false);
+    sim_machine(sim)->tune.swappiness = 100;
+    sim_machine(sim)->tune.inactive_percent = 25;
+    sim_map(sim, 0, region_pages, VM_READ | VM_WRITE);
+    return sim;
+}
+
 void sim_pages_finish(struct sim *sim) {
     sim_settle(sim);
     assert_null(sim_check(sim));

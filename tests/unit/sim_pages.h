@@ -15,6 +15,9 @@
 struct sim *sim_pages_boot(struct sim_device_config device);
 /* With 4096 slots that are written at once. */
 struct sim *sim_pages_boot_plain(void);
+/* Pages are always deactivated, while less than a quarter are inactive; with twice as many slots as the region has
+ * pages. */
+struct sim *sim_pages_boot_parking(uint32_t ram_pages, uint32_t region_pages);
 /* Waits for what is under way and checks before the end. */
 void sim_pages_finish(struct sim *sim);
 
