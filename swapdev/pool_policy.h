@@ -31,7 +31,7 @@ struct pool_policy {
     _Atomic uint32_t read_ns;     /* (A) what the file takes for a page, on average */
     _Atomic bool has_read;        /* (A) that has been measured */
     _Atomic uint32_t run;         /* (A) pages that a fault brings, on average, in 256ths */
-    uint32_t idle;                /* (J) judgements since anybody wanted much of the pool */
+    uint32_t idle;                /* (J) judgements in a row that found it of no use to anybody */
     uint64_t young, old, young_pages, old_pages; /* (J) hits and pages, with what is left of earlier judgements' */
     _Atomic uint32_t judged_at;                  /* (J) the clock */
 };
